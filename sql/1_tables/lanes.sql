@@ -1,0 +1,89 @@
+-- A lane is a queue and a priority. Its row also holds its floor: no claimable ticket of the lane lies below it, so every scan
+-- of the claim index begins there and never walks over the entries of jobs that are gone. That matters while a snapshot is held
+-- open somewhere, for then nothing can remove those entries.
+--
+-- The table is only inserted into and deleted from, and the largest floor counts: a reader takes the first entry of the index
+-- and stops, so that the dead rows of earlier floors are never walked either. It has no unique constraint: two transactions that
+-- make the same lane must not wait for each other, and a second row with floor 0 does no harm.
+create table if not exists rowqueue.lanes (
+    floor bigint not null default 0,
+    priority int not null,
+    queue text not null
+) with (autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 0);
+
+create index if not exists lanes_floor_idx on rowqueue.lanes (queue, priority desc, floor desc);
+
+revoke all on table rowqueue.lanes from public;
+call rowqueue._grant('select on table rowqueue.lanes', 'admin');
+
+comment on table rowqueue.lanes is 'The lanes (queue, priority) that have been used, with their floors. The largest floor of a lane counts.';
+comment on column rowqueue.lanes.queue is 'The queue.';
+comment on column rowqueue.lanes.priority is 'The priority.';
+comment on column rowqueue.lanes.floor is 'No claimable ticket of the lane lies below it. Only for speed: a low floor is always right.';
+
+-- The lanes of some queues, one row each with its floor, read by seeking from head to head.
+-- No SET clause, so that the planner inlines it.
+create or replace function rowqueue._lanes_of(queues text[])
+returns table (queue text, priority int, floor bigint)
+language sql
+stable
+security invoker
+as $$
+    with recursive lane as (
+        select q.queue, head.priority, head.floor
+        from (select distinct u.queue from pg_catalog.unnest($1) as u(queue)) as q
+        cross join lateral (
+            select l.priority, l.floor
+            from rowqueue.lanes as l
+            where l.queue = q.queue
+            order by l.priority desc, l.floor desc
+            limit 1
+        ) as head
+        union all
+        select lane.queue, head.priority, head.floor
+        from lane
+        cross join lateral (
+            select l.priority, l.floor
+            from rowqueue.lanes as l
+            where l.queue = lane.queue and l.priority < lane.priority
+            order by l.priority desc, l.floor desc
+            limit 1
+        ) as head
+    )
+    select lane.queue, lane.priority, lane.floor from lane
+$$;
+
+revoke all on function rowqueue._lanes_of from public;
+
+-- Every queue that has a lane.
+create or replace function rowqueue._queues()
+returns text[]
+language sql
+stable
+security invoker
+as $$
+    with recursive q as (
+        (select l.queue from rowqueue.lanes as l order by l.queue limit 1)
+        union all
+        select (select l.queue from rowqueue.lanes as l where l.queue > q.queue order by l.queue limit 1)
+        from q
+        where q.queue is not null
+    )
+    select pg_catalog.array_agg(q.queue) from q where q.queue is not null
+$$;
+
+revoke all on function rowqueue._queues from public;
+
+-- Draws a ticket. The transaction id comes before nextval: this is the first rule of the floor (6_maintain/_raise_floors.sql).
+create or replace function rowqueue._draw_ticket()
+returns bigint
+language sql
+volatile
+security invoker
+as $$
+    select case
+        when pg_catalog.pg_current_xact_id() is not null then pg_catalog.nextval('rowqueue.tickets'::pg_catalog.regclass)
+    end
+$$;
+
+revoke all on function rowqueue._draw_ticket from public;

@@ -1,0 +1,79 @@
+-- Completes many jobs: running -> completed.
+-- State: running -> completed | Locks: those rows of jobs_live, in id order | Writes: jobs_live, jobs_finished
+create or replace function rowqueue.complete_many(job_ids uuid[], tokens bigint[], results jsonb[] default null)
+returns table (id uuid, outcome text)
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+rows 100
+as $$
+#variable_conflict use_column
+declare
+    v_done uuid[];
+    v_bad record;
+begin
+    perform rowqueue._check_tokens(complete_many.job_ids, complete_many.tokens);
+    if array_ndims(complete_many.results) > 1
+        or cardinality(complete_many.results) not in (0, cardinality(complete_many.job_ids)) then
+        perform rowqueue._reject('results', 'must be an array with one result for each id, or null');
+    end if;
+
+    -- A result that cannot be stored fails its own job, and no other.
+    if complete_many.results is not null then
+        for v_bad in
+            select r.id, r.token, r.problem
+            from (
+                select a.id, a.token, rowqueue._json_problem(a.result) as problem
+                from unnest(complete_many.job_ids, complete_many.tokens, complete_many.results) as a(id, token, result)
+                where a.result is not null
+            ) as r
+            where r.problem is not null
+            order by r.id
+        loop
+            perform rowqueue._end_attempt(j, 'result cannot be stored: it ' || v_bad.problem)
+            from rowqueue._lock_running(v_bad.id, v_bad.token) as j;
+        end loop;
+    end if;
+
+    v_done := rowqueue._finish(
+        complete_many.job_ids, complete_many.tokens, 'running', 'completed', complete_many.results);
+
+    return query select d.id, 'completed' from unnest(v_done) as d(id);
+    if cardinality(v_done) < cardinality(complete_many.job_ids) then
+        return query
+        select
+            a.id,
+            case
+                when exists (
+                    select
+                    from rowqueue.jobs_finished as f
+                    where f.id = a.id and f.completed_at >= rowqueue._id_time(a.id)
+                    and f.token = any(a.tokens) and f.status = 'completed'
+                ) then 'already'
+                else 'lost'
+            end
+        from (
+            select u.id, array_agg(u.token) as tokens
+            from unnest(complete_many.job_ids, complete_many.tokens) as u(id, token)
+            where u.id <> all(v_done)
+            group by u.id
+        ) as a;
+    end if;
+end
+$$;
+
+revoke all on function rowqueue.complete_many from public;
+call rowqueue._grant('execute on function rowqueue.complete_many', 'worker', 'admin');
+
+comment on function rowqueue.complete_many is
+'Completes up to 10000 jobs in one call, in the caller''s transaction: what the handlers wrote in it and the completions stand or fall together. results are any JSON values, null for none.
+Returns: a row for each job. completed; already: an earlier call with this token completed it; lost: the token no longer holds the job. A result that cannot be stored (see RQ103 in enqueue) fails that job with backoff and reads lost.
+Raises: 22023 for arrays that do not match. Never an error for one bad row.
+State: running -> completed.
+Role: worker, admin.
+Repeat: already.';

@@ -1,0 +1,136 @@
+-- Raises the floors below which nothing is left to find: of tickets (lanes.floor), of due times and of tokens (watermarks).
+-- Returns how many lanes were raised. Only for speed: with every floor at its lowest, the queue does the same, more slowly.
+-- State: - | Locks: the newest row of watermarks, skipping it when locked | Writes: lanes, watermarks
+--
+-- Why this never passes a job by. A ticket becomes visible when its transaction commits, which may be long after it was drawn, and
+-- after larger ones. So a floor must not rise past a ticket that somebody holds and has not committed. Three rules:
+--
+-- 1. Who draws a ticket has a transaction id first (_draw_ticket; for due times _write_clock; for tokens the row lock of the claim).
+-- 2. Raising takes two transactions. The first reads the sequence's last value S *before it has an id of its own*, then notes S with
+--    its id X. Ids are given out in order, so everyone who drew a ticket up to S has an id below X. A later transaction whose snapshot
+--    has xmin > X knows that all of those have ended: what they committed it sees, what they rolled back never was. The floor
+--    may then be S + 1, or the smallest ticket that is still there.
+--    (xmax of a snapshot will not do for X: it is one past the last *completed* id, and ids in progress lie above it.)
+-- 3. A floor is only speed: _sweep looks below it, now and then. What it finds is counted, and the count must stay 0.
+--
+-- The same note serves the other two floors: S for tickets, for tokens, and the clock for due times.
+create or replace function rowqueue._raise_floors()
+returns int
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+    -- These three are read before this transaction has an id: the order is the second rule.
+    v_ticket bigint := coalesce(pg_sequence_last_value('rowqueue.tickets'::regclass), 0);
+    v_token bigint := coalesce(pg_sequence_last_value('rowqueue.tokens'::regclass), 0);
+    v_clock timestamptz := rowqueue._now();
+    v_note rowqueue.watermarks;
+    v_snapshot pg_snapshot;
+    v_moved boolean;
+    v_foreign boolean;
+    v_raised int := 0;
+    v_due_floor timestamptz;
+    v_token_floor bigint;
+begin
+    if pg_current_xact_id_if_assigned() is not null then
+        return 0;
+    end if;
+
+    select w.* into v_note from rowqueue.watermarks as w order by w.id desc limit 1;
+    v_snapshot := pg_current_snapshot();
+    v_moved := v_ticket > v_note.ticket or v_token > v_note.token;
+    -- An id that this server has not given out yet comes from the one that a dump was taken on: the note tells nothing here.
+    v_foreign := v_note.xid >= pg_snapshot_xmax(v_snapshot);
+    if not v_foreign and (pg_snapshot_xmin(v_snapshot) <= v_note.xid or (v_note.applied and not v_moved)) then
+        return 0;
+    end if;
+
+    perform from rowqueue.watermarks as w where w.id = v_note.id for update skip locked;
+    if not found then
+        return 0;
+    end if;
+
+    v_due_floor := v_note.due_floor;
+    v_token_floor := v_note.token_floor;
+    if not v_foreign and not v_note.applied then
+        v_raised := rowqueue._raise_lanes(v_note.ticket);
+
+        select least(v_note.seen_at, min(first.run_after))
+        into v_due_floor
+        from (
+            select j.run_after
+            from rowqueue.jobs_live as j
+            where j.status = 'pending' and j.ticket is null and j.run_after >= v_note.due_floor
+            order by j.run_after
+            limit 1
+        ) as first;
+
+        select least(v_note.token + 1, min(first.token))
+        into v_token_floor
+        from (
+            select j.token
+            from rowqueue.jobs_live as j
+            where j.status = 'running' and j.token >= v_note.token_floor
+            order by j.token
+            limit 1
+        ) as first;
+    end if;
+
+    insert into rowqueue.watermarks (xid, ticket, token, seen_at, due_floor, token_floor, applied)
+    values (
+        pg_current_xact_id(), v_ticket, v_token, v_clock,
+        greatest(v_due_floor, v_note.due_floor), greatest(v_token_floor, v_note.token_floor), not v_moved and not v_foreign);
+    delete from rowqueue.watermarks as w where w.id = v_note.id;
+    return v_raised;
+end
+$$;
+
+revoke all on function rowqueue._raise_floors from public;
+
+-- Raises the floors of lanes, given that every ticket up to `ticket` is settled: 200 lanes a call, the lowest first.
+create or replace function rowqueue._raise_lanes(ticket bigint)
+returns int
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+declare
+    v_lane record;
+    v_raised int := 0;
+begin
+    for v_lane in
+        select l.queue, l.priority, l.floor, least(_raise_lanes.ticket + 1, first.ticket) as new_floor
+        from rowqueue._lanes_of(rowqueue._queues()) as l
+        left join lateral (
+            select j.ticket
+            from rowqueue.jobs_live as j
+            where j.queue = l.queue and j.priority = l.priority and j.ticket >= l.floor
+            order by j.ticket
+            limit 1
+        ) as first on true
+        where l.floor <= _raise_lanes.ticket
+        order by l.floor
+        limit 200
+    loop
+        if v_lane.new_floor > v_lane.floor then
+            insert into rowqueue.lanes (queue, priority, floor)
+            values (v_lane.queue, v_lane.priority, v_lane.new_floor);
+            delete from rowqueue.lanes as l
+            where l.queue = v_lane.queue and l.priority = v_lane.priority and l.floor = v_lane.floor;
+            v_raised := v_raised + 1;
+        end if;
+    end loop;
+    return v_raised;
+end
+$$;
+
+revoke all on function rowqueue._raise_lanes from public;

@@ -1,0 +1,113 @@
+-- Looks where nothing should be: below the floors, and in lanes that do not exist. Makes what it finds claimable, counts it in
+-- the sequence rowqueue.below_floor, and returns how many. A DBA's UPDATE of queue, priority or ticket can put a job there; the
+-- functions cannot.
+-- State: pending -> pending | Locks: those rows of jobs_live, skipping locked ones | Writes: jobs_live, lanes, watermarks
+--
+-- The entries of jobs that are gone may lie below a floor by the million while a snapshot is held, so it looks in windows that
+-- widen downwards from the floor, and stops when its time is up: 20 ms. Otherwise it reaches the bottom each time.
+create or replace function rowqueue._sweep()
+returns int
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+    c_ten_years constant bigint := 10 * 366 * 86400000::bigint;
+    v_ends timestamptz := clock_timestamp() + interval '20 milliseconds';
+    v_queues text[] := rowqueue._queues();
+    v_note rowqueue.watermarks;
+    v_near bigint := 0;
+    v_far bigint := 10000;
+    v_count int;
+    v_found int := 0;
+    v_token bigint;
+begin
+    select w.* into v_note from rowqueue.watermarks as w order by w.id desc limit 1;
+
+    -- Jobs with a ticket between two lanes that exist, in claim order, stand in a lane that does not: make it.
+    insert into rowqueue.lanes (queue, priority)
+    select stray.queue, stray.priority
+    from (
+        select l.queue, l.priority, lead(l.queue) over w as next_queue, lead(l.priority) over w as next_priority
+        from (
+            select '' as queue, 0 as priority
+            union all
+            select l.queue, l.priority from rowqueue._lanes_of(v_queues) as l
+        ) as l
+        window w as (order by l.queue, l.priority)
+    ) as gap
+    cross join lateral (
+        select j.queue, j.priority
+        from rowqueue.jobs_live as j
+        where j.ticket is not null and (j.queue, j.priority) > (gap.queue, gap.priority)
+        and (gap.next_queue is null or (j.queue, j.priority) < (gap.next_queue, gap.next_priority))
+        order by j.queue, j.priority
+        limit 1
+    ) as stray;
+    get diagnostics v_found = row_count;
+
+    while v_near < greatest(v_note.ticket, c_ten_years) and clock_timestamp() < v_ends loop
+        with lost as materialized (
+            select low.ctid
+            from rowqueue._lanes_of(v_queues) as l
+            cross join lateral (
+                select j.ctid
+                from rowqueue.jobs_live as j
+                where j.queue = l.queue and j.priority = l.priority
+                and j.ticket >= l.floor - v_far and j.ticket < l.floor - v_near
+                order by j.ticket
+                limit 100
+                for update skip locked
+            ) as low
+        )
+        update rowqueue.jobs_live as j
+        set ticket = rowqueue._draw_ticket()
+        from lost as l
+        where j.ctid = l.ctid;
+        get diagnostics v_count = row_count;
+        v_found := v_found + v_count;
+
+        with lost as materialized (
+            select j.ctid
+            from rowqueue.jobs_live as j
+            where j.status = 'pending' and j.ticket is null
+            and j.run_after >= v_note.due_floor - v_far * interval '1 millisecond'
+            and j.run_after < v_note.due_floor - v_near * interval '1 millisecond'
+            order by j.run_after
+            limit 100
+            for update skip locked
+        )
+        update rowqueue.jobs_live as j
+        set run_after = greatest(j.run_after, rowqueue._write_clock())
+        from lost as l
+        where j.ctid = l.ctid;
+        get diagnostics v_count = row_count;
+        v_found := v_found + v_count;
+
+        select min(j.token)
+        into v_token
+        from rowqueue.jobs_live as j
+        where j.status = 'running'
+        and j.token >= v_note.token_floor - v_far and j.token < v_note.token_floor - v_near;
+        if v_token is not null then
+            insert into rowqueue.watermarks (xid, ticket, token, seen_at, due_floor, token_floor, applied)
+            values (v_note.xid, v_note.ticket, v_note.token, v_note.seen_at, v_note.due_floor, v_token, v_note.applied);
+            v_found := v_found + 1;
+        end if;
+
+        v_near := v_far;
+        v_far := v_far * 2;
+    end loop;
+
+    perform nextval('rowqueue.below_floor') from generate_series(1, v_found);
+    return v_found;
+end
+$$;
+
+revoke all on function rowqueue._sweep from public;

@@ -1,0 +1,54 @@
+-- Takes back the jobs whose worker is gone: lease or timeout ran out.
+-- State: running -> pending | failed | cancelled | Locks: those rows of jobs_live, skipping locked ones | Writes: jobs_live, jobs_finished
+create or replace function rowqueue.reap_stuck(max_jobs int default 1000)
+returns table (id uuid, outcome text)
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+#variable_conflict use_column
+declare
+    v_now timestamptz := rowqueue._now();
+    v_token_floor bigint := (select w.token_floor from rowqueue.watermarks as w order by w.id desc limit 1);
+    v_job rowqueue.jobs_live;
+    v_times_out timestamptz;
+begin
+    if reap_stuck.max_jobs is null or reap_stuck.max_jobs not between 1 and 100000 then
+        perform rowqueue._reject('max_jobs', 'must be between 1 and 100000');
+    end if;
+
+    for v_job in
+        select j.*
+        from rowqueue.jobs_live as j
+        where j.status = 'running' and j.token >= v_token_floor
+        and (j.lease_until <= v_now or rowqueue._times_out(j.started_at, j.timeout_ms) <= v_now)
+        order by j.token
+        limit reap_stuck.max_jobs
+        for update skip locked
+    loop
+        id := v_job.id;
+        v_times_out := rowqueue._times_out(v_job.started_at, v_job.timeout_ms);
+        if v_times_out <= v_now and v_times_out < v_job.lease_until then
+            outcome := rowqueue._end_attempt(v_job, format('timeout: ran longer than %s ms', v_job.timeout_ms));
+        else
+            outcome := rowqueue._end_crash(v_job);
+        end if;
+        return next;
+    end loop;
+end
+$$;
+
+revoke all on function rowqueue.reap_stuck from public;
+call rowqueue._grant('execute on function rowqueue.reap_stuck', 'worker', 'admin');
+
+comment on function rowqueue.reap_stuck is
+'Takes back up to max_jobs (1 to 100000) running jobs whose lease or timeout ran out, oldest claim first. With attempts left they are pending with backoff, without they are failed; those that somebody cancelled are cancelled. last_error says which it was, with the figure. When a lease on several jobs of one claim ran out, any of them may have killed the worker: they get the attempt back, are due at once and are handed out one at a time, each alone; one that crashes then is charged for both.
+Returns: a row for each job: its id and its new status.
+Raises: 22023 for max_jobs out of range.
+State: running -> pending, failed or cancelled.
+Role: worker, admin.
+Repeat: finds the next ones. Safe from any number of callers at once: none waits for another.';
