@@ -39,7 +39,7 @@
 \ir 1_tables/watermarks.sql
 
 -- Enqueue: - -> pending
-\ir 2_enqueue/_check_job.sql
+\ir 2_enqueue/_job_problem.sql
 \ir 2_enqueue/_wake_worker.sql
 \ir 2_enqueue/_insert_jobs.sql
 \ir 2_enqueue/enqueue.sql

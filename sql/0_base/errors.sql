@@ -25,8 +25,8 @@ on conflict (code) do update set name = excluded.name, meaning = excluded.meanin
 
 call rowqueue._grant('select on table rowqueue.error_codes', 'producer', 'worker', 'observer', 'admin');
 
--- Raises 22023 for one argument. A caller reads: if … then perform rowqueue._reject('priority', 'must be …'); end if;
-create or replace function rowqueue._reject(argument text, reason text, hint text default null)
+-- Raises an error about one argument. A caller reads: if … then perform rowqueue._reject('priority', 'must be …'); end if;
+create or replace function rowqueue._reject(argument text, reason text, hint text default null, code text default '22023')
 returns void
 language plpgsql
 volatile
@@ -35,7 +35,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     raise exception '% %', _reject.argument, _reject.reason
-        using errcode = '22023', hint = coalesce(_reject.hint, '');
+        using errcode = _reject.code, hint = coalesce(_reject.hint, '');
 end
 $$;
 

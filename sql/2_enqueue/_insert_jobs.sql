@@ -12,8 +12,9 @@ as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := rowqueue._write_clock();
+    v_now_us bigint := extract(epoch from v_now) * 1000000;
     v_ids uuid[] := array(
-        select rowqueue._new_id(g.n) from generate_series(1, cardinality(_insert_jobs.jobs)) as g(n));
+        select rowqueue._new_id(v_now_us + g.n) from generate_series(1, cardinality(_insert_jobs.jobs)) as g(n));
     -- For each job: null while it is open, true when this call made it, false when it was there already.
     v_created boolean[] := array_fill(null::boolean, array[cardinality(_insert_jobs.jobs)]);
     v_made uuid[];
@@ -27,8 +28,8 @@ begin
             select
                 n.*,
                 case
-                    when coalesce(n.run_after, v_now) <= v_now and exists (
-                        select from rowqueue.lanes as l where l.queue = n.queue and l.priority = n.priority
+                    when coalesce(n.run_after, v_now) <= v_now and (
+                        select true from rowqueue.lanes as l where l.queue = n.queue and l.priority = n.priority limit 1
                     ) then rowqueue._draw_ticket()
                 end as ticket
             from unnest(_insert_jobs.jobs, v_ids, v_created) as n(

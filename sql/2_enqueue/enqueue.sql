@@ -18,12 +18,22 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_job rowqueue._new_job := row(
-        enqueue.job_type, coalesce(enqueue.payload, '{}'), enqueue.workspace_id, enqueue.priority, enqueue.run_after,
-        enqueue.max_attempts, enqueue.timeout_ms, enqueue.unique_key, enqueue.queue);
+    v_payload jsonb := coalesce(enqueue.payload, '{}');
+    v_problem text[] := rowqueue._job_problem(
+        enqueue.job_type, v_payload, enqueue.priority, enqueue.run_after, enqueue.max_attempts,
+        enqueue.timeout_ms, enqueue.unique_key, enqueue.queue, rowqueue._now());
 begin
-    perform rowqueue._check_job(v_job);
-    return (select j.id from rowqueue._insert_jobs(array[v_job]) as j);
+    if v_problem is not null then
+        perform rowqueue._reject(v_problem[1], v_problem[2], v_problem[3], v_problem[4]);
+    end if;
+
+    return (
+        select j.id
+        from rowqueue._insert_jobs(array[row(
+            enqueue.job_type, v_payload, enqueue.workspace_id, enqueue.priority, enqueue.run_after,
+            enqueue.max_attempts, enqueue.timeout_ms, enqueue.unique_key, enqueue.queue
+        )::rowqueue._new_job]) as j
+    );
 end
 $$;
 

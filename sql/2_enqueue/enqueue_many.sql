@@ -12,7 +12,9 @@ as $$
 declare
     v_known constant text[] :=
         '{job_type,payload,workspace_id,priority,run_after,max_attempts,timeout_ms,unique_key,queue}';
+    v_now timestamptz := rowqueue._now();
     v_odd record;
+    v_bad record;
     v_jobs rowqueue._new_job[];
 begin
     if enqueue_many.jobs is null or jsonb_typeof(enqueue_many.jobs) <> 'array' then
@@ -42,13 +44,22 @@ begin
         job_type text, payload jsonb, workspace_id uuid, priority int, run_after timestamptz,
         max_attempts int, timeout_ms int, unique_key text, queue text);
 
+    select n.ordinal, p.problem
+    into v_bad
+    from unnest(v_jobs) with ordinality as n(
+        job_type, payload, workspace_id, priority, run_after, max_attempts, timeout_ms, unique_key, queue, ordinal)
+    cross join lateral (
+        select rowqueue._job_problem(
+            n.job_type, n.payload, n.priority, n.run_after, n.max_attempts, n.timeout_ms, n.unique_key, n.queue, v_now) as problem
+    ) as p
+    where p.problem is not null
+    limit 1;
+    if found then
+        perform rowqueue._reject(
+            format('jobs[%s].%s', v_bad.ordinal, v_bad.problem[1]), v_bad.problem[2], v_bad.problem[3], v_bad.problem[4]);
+    end if;
+
     if v_jobs is not null then
-        perform rowqueue._check_job(
-            row(n.job_type, n.payload, n.workspace_id, n.priority, n.run_after, n.max_attempts, n.timeout_ms,
-                n.unique_key, n.queue)::rowqueue._new_job,
-            format('jobs[%s].', n.ordinal))
-        from unnest(v_jobs) with ordinality as n(
-            job_type, payload, workspace_id, priority, run_after, max_attempts, timeout_ms, unique_key, queue, ordinal);
         return query select * from rowqueue._insert_jobs(v_jobs);
     end if;
 end

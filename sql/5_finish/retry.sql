@@ -34,8 +34,8 @@ begin
     select
         v_old.id, v_old.workspace_id,
         case
-            when exists (
-                select from rowqueue.lanes as l where l.queue = v_old.queue and l.priority = v_old.priority
+            when (
+                select true from rowqueue.lanes as l where l.queue = v_old.queue and l.priority = v_old.priority limit 1
             ) then rowqueue._draw_ticket()
         end,
         v_old.created_at, v_now, v_old.priority, v_old.max_attempts, v_old.timeout_ms,
