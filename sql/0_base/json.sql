@@ -6,7 +6,7 @@
 create or replace function rowqueue._json_problem(doc jsonb)
 returns text
 language sql
-immutable
+stable
 security invoker
 as $$
     select case
