@@ -1,0 +1,1 @@
+"""Measurements of rowqueue beside a baseline, on a database of their own."""
