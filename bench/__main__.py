@@ -1,4 +1,4 @@
-"""``python -m bench``: enqueue and drain rates beside the classic table, on an embedded Postgres."""
+"""``python -m bench``: enqueue and drain rates beside the classic table, on an own Postgres."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def main() -> None:
 def _print_settings(dsn: str) -> None:
     with psycopg.connect(dsn) as session:
         names = ["server_version", "fsync", "synchronous_commit", *_SETTINGS]
-        shown = [session.execute(f"show {name}").fetchone() for name in names]  # noqa: S608
+        shown = [session.execute(f"show {name}").fetchone() for name in names]
     said = ", ".join(f"{name} {row[0]}" for name, row in zip(names, shown, strict=True) if row)
     print(f"{said}; Python {platform.python_version()}, {os.cpu_count()} cores")
 

@@ -74,8 +74,8 @@ partition of rowqueue.jobs_finished (constraint jobs_finished_default_pkey prima
 create index if not exists jobs_live_claim_idx on rowqueue.jobs_live (queue, priority, ticket)
 where ticket is not null;
 
--- What waits for its time, or for its lane.
-create index if not exists jobs_live_due_idx on rowqueue.jobs_live (run_after)
+-- What waits for its time.
+create index if not exists jobs_live_due_idx on rowqueue.jobs_live (queue, run_after)
 where ticket is null and status = 'pending';
 
 -- What runs, for the reaper. Heartbeats and progress stay HOT: no index mentions lease_until or progress.

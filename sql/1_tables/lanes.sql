@@ -3,8 +3,8 @@
 -- open somewhere, for then nothing can remove those entries.
 --
 -- The table is only inserted into and deleted from, and the largest floor counts: a reader takes the first entry of the index
--- and stops, so that the dead rows of earlier floors are never walked either. It has no unique constraint: two transactions that
--- make the same lane must not wait for each other, and a second row with floor 0 does no harm.
+-- and stops, so that the dead rows of earlier floors are never walked either. It has no unique constraint: transactions that
+-- enqueue the first jobs of a lane each make it, without waiting for each other. A second row with floor 0 does no harm.
 create table if not exists rowqueue.lanes (
     floor bigint not null default 0,
     priority int not null,

@@ -29,14 +29,12 @@ comment on column rowqueue.watermarks.due_floor is 'No job without a ticket has 
 comment on column rowqueue.watermarks.token_floor is 'No running job has a token below this one.';
 comment on column rowqueue.watermarks.applied is 'The note has been used to raise the floors.';
 
--- Three clocks and a counter that must be written without leaving dead rows: a sequence is overwritten in place.
+-- A clock, a mark and a counter that must be written without leaving dead rows: a sequence is overwritten in place.
 -- They are hints: setval takes effect at once and is not rolled back, and nothing breaks when one is wrong.
-create sequence if not exists rowqueue.promoted_at minvalue 0 start 0;
 create sequence if not exists rowqueue.swept_at minvalue 0 start 0;
 create sequence if not exists rowqueue.idle_mark minvalue 1 maxvalue 3;
 create sequence if not exists rowqueue.below_floor minvalue 1;
 
-comment on sequence rowqueue.promoted_at is 'When a claim last looked for due jobs, in milliseconds since 1970.';
 comment on sequence rowqueue.swept_at is 'When tick() last looked below the floors, in milliseconds since 1970.';
 comment on sequence rowqueue.idle_mark is '1: no worker waits. 2: a worker waits for a notification. 3: notifications are switched off.';
 comment on sequence rowqueue.below_floor is 'How many jobs were found below a floor (when is_called). It must stay unused: each one was a job that waited too long.';

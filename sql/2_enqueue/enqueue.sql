@@ -1,5 +1,5 @@
 -- Puts one job into the queue, in the caller's transaction.
--- State: - -> pending | Locks: none; waits for a transaction that is inserting the same unique_key | Writes: jobs_live
+-- State: - -> pending | Locks: none; waits for a transaction that is inserting the same unique_key | Writes: jobs_live, lanes
 create or replace function rowqueue.enqueue(
     job_type text,
     payload jsonb default '{}',

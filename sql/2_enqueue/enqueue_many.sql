@@ -1,5 +1,5 @@
 -- Puts many jobs into the queue at once: all of them or none.
--- State: - -> pending | Locks: none; waits for a transaction that is inserting the same unique_key | Writes: jobs_live
+-- State: - -> pending | Locks: none; waits for a transaction that is inserting the same unique_key | Writes: jobs_live, lanes
 create or replace function rowqueue.enqueue_many(jobs jsonb)
 returns table (ordinal int, id uuid, created boolean)
 language plpgsql

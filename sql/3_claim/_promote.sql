@@ -1,14 +1,17 @@
--- Gives a ticket to pending jobs that have none and are due: delayed and retrying ones whose time has come, the first ones of
--- a new lane (which it makes), and those that a DBA set back to pending by hand. Returns how many.
--- State: pending -> pending | Locks: those rows, skipping locked ones | Writes: jobs_live, lanes
-create or replace function rowqueue._promote(max_jobs int)
+-- Gives a ticket to jobs of some queues that have none and are due: delayed and retrying ones whose time has come, and, in any queue,
+-- those that a DBA set back to pending by hand. Highest priority first, of the thousand that have been due longest in each
+-- queue. Returns how many.
+-- State: pending -> pending | Locks: those rows, skipping locked ones | Writes: jobs_live
+create or replace function rowqueue._promote(queues text[], max_jobs int)
 returns int
 language plpgsql
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
 set jit = off
 set enable_seqscan = off
+set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
@@ -18,34 +21,39 @@ declare
     v_count int;
 begin
     with due as materialized (
+        select head.ctid, head.priority, head.run_after
+        from unnest(_promote.queues) as q(queue)
+        cross join lateral (
+            select j.ctid, j.priority, j.run_after
+            from rowqueue.jobs_live as j
+            where j.queue = q.queue and j.status = 'pending' and j.ticket is null
+            and j.run_after >= v_due_floor and j.run_after <= v_now
+            order by j.run_after
+            limit 1000
+        ) as head
+    ), first as materialized (
         select j.ctid
-        from rowqueue.jobs_live as j
-        where j.status = 'pending' and j.ticket is null and j.run_after between v_due_floor and v_now
-        order by j.run_after
+        from due as d
+        join rowqueue.jobs_live as j on j.ctid = d.ctid
+        where j.status = 'pending' and j.ticket is null
+        order by d.priority desc, d.run_after
         limit _promote.max_jobs
-        for update skip locked
+        for update of j skip locked
     ), reset_by_hand as materialized (
         select j.ctid
         from rowqueue.jobs_live as j
         where j.status = 'pending' and j.token is not null
         limit _promote.max_jobs
         for update skip locked
-    ), promoted as (
-        update rowqueue.jobs_live as j
-        set ticket = case when j.run_after <= v_now then coalesce(j.ticket, rowqueue._draw_ticket()) end,
-            token = null,
-            worker = null,
-            lease_until = null
-        from (select d.ctid from due as d union all select r.ctid from reset_by_hand as r) as ready
-        where j.ctid = ready.ctid
-        returning j.queue, j.priority
-    ), opened as (
-        insert into rowqueue.lanes (queue, priority)
-        select distinct p.queue, p.priority
-        from promoted as p
-        where not exists (select from rowqueue.lanes as l where l.queue = p.queue and l.priority = p.priority)
     )
-    select count(*) into v_count from promoted;
+    update rowqueue.jobs_live as j
+    set ticket = case when j.run_after <= v_now then coalesce(j.ticket, rowqueue._draw_ticket()) end,
+        token = null,
+        worker = null,
+        lease_until = null
+    from (select f.ctid from first as f union all select r.ctid from reset_by_hand as r) as ready
+    where j.ctid = ready.ctid;
+    get diagnostics v_count = row_count;
     return v_count;
 end
 $$;

@@ -11,6 +11,7 @@ language plpgsql
 volatile
 security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -24,116 +25,102 @@ declare
     v_count int;
     v_level record;
     v_cutoff bigint;
-    v_promoted int;
     c_any constant bigint := 9223372036854775807;
 begin
     perform rowqueue._check_claim(claim_next.worker, claim_next.queues, claim_next.max_jobs, claim_next.lease);
 
-    -- A due job waits a second at most for its ticket, however busy the lanes are.
-    if rowqueue._epoch_ms(v_now) - coalesce(pg_sequence_last_value('rowqueue.promoted_at'::regclass), 0) not between 0 and 999 then
-        v_promoted := rowqueue._promote(1000);
-    end if;
+    -- What has become due meanwhile joins the lanes, but no more than this call may take: in a long transaction, the rest must
+    -- not be kept from other workers.
+    perform rowqueue._promote(claim_next.queues, claim_next.max_jobs);
 
-    for v_round in 1..2 loop
-        for v_level in
-            select l.priority, array_agg(l.queue) as queues, array_agg(l.floor) as floors
-            from rowqueue._lanes_of(claim_next.queues) as l
-            group by l.priority
-            order by l.priority desc
-        loop
-            v_cutoff := c_any;
-            if cardinality(v_level.queues) > 1 then
-                -- First come, first served across the queues: nothing beyond the ticket that would be the last of this claim.
-                select max(first.ticket)
-                into v_cutoff
-                from (
-                    select head.ticket
-                    from unnest(v_level.queues, v_level.floors) as lane(queue, floor)
-                    cross join lateral (
-                        select j.ticket
-                        from rowqueue.jobs_live as j
-                        where j.queue = lane.queue and j.priority = v_level.priority and j.ticket >= lane.floor
-                        order by j.ticket
-                        limit v_left
-                    ) as head
-                    order by head.ticket
-                    limit v_left
-                ) as first;
-            end if;
-
-            while v_left > 0 and v_cutoff is not null loop
-                -- The claim. `head` locks the first free jobs of each lane in ticket order: one index scan a lane that begins
-                -- at the floor and stops at the limit. It is materialized so that it runs once, whatever the plan, and
-                -- feeds the update by ctid, so that the update takes just these rows, in this order; tokens rise with
-                -- tickets, and the rows come out in the order of the claim. The row lock has given the transaction its
-                -- id before the first token is drawn, which the token floor relies on (6_maintain/_raise_floors.sql).
-                -- `stop` is where a job that may be a killer stands: it ends the batch, or is the batch.
-                return query
-                with head as materialized (
-                    select h.ctid, h.ticket, h.crashes
-                    from unnest(v_level.queues, v_level.floors) as lane(queue, floor)
-                    cross join lateral (
-                        select j.ctid, j.ticket, j.crashes
-                        from rowqueue.jobs_live as j
-                        where j.queue = lane.queue and j.priority = v_level.priority
-                        and j.ticket >= lane.floor and j.ticket <= v_cutoff
-                        order by j.ticket
-                        limit v_left
-                        for update skip locked
-                    ) as h
-                    order by h.ticket
-                    limit v_left
-                ), stop as materialized (
-                    select case
-                        when min(h.ticket) = min(h.ticket) filter (where h.crashes > 0) and v_left = claim_next.max_jobs
-                            then min(h.ticket) + 1
-                        else coalesce(min(h.ticket) filter (where h.crashes > 0), c_any)
-                    end as ticket
-                    from head as h
-                )
-                update rowqueue.jobs_live as j
-                set status = 'running',
-                    ticket = null,
-                    token = nextval('rowqueue.tokens'::regclass),
-                    attempts = j.attempts + 1,
-                    claimed_alone = (claim_next.max_jobs = 1 or j.crashes > 0),
-                    worker = claim_next.worker,
-                    started_at = v_now,
-                    lease_until = v_now + claim_next.lease,
-                    progress = null
-                from head as h
-                where j.ctid = h.ctid and h.ticket < (select s.ticket from stop as s)
-                returning
-                    j.id, j.token, j.queue, j.job_type, j.workspace_id, j.payload, j.priority, j.attempts, j.max_attempts,
-                    j.timeout_ms, j.created_at, j.lease_until, j.crashes > 0;
-                get diagnostics v_count = row_count;
-
-                if v_count = 1 and v_left = claim_next.max_jobs and exists (
-                    select
+    for v_level in
+        select l.priority, array_agg(l.queue) as queues, array_agg(l.floor) as floors
+        from rowqueue._lanes_of(claim_next.queues) as l
+        group by l.priority
+        order by l.priority desc
+    loop
+        v_cutoff := c_any;
+        if cardinality(v_level.queues) > 1 then
+            -- First come, first served across the queues: nothing beyond the ticket that would be the last of this claim.
+            select max(first.ticket)
+            into v_cutoff
+            from (
+                select head.ticket
+                from unnest(v_level.queues, v_level.floors) as lane(queue, floor)
+                cross join lateral (
+                    select j.ticket
                     from rowqueue.jobs_live as j
-                    where j.status = 'running' and j.token = currval('rowqueue.tokens'::regclass) and j.crashes > 0
-                ) then
-                    v_left := 0;
-                else
-                    v_left := v_left - v_count;
-                end if;
-                -- Others hold some of the jobs up to the cutoff: once more, without it.
-                exit when v_cutoff = c_any;
-                v_cutoff := c_any;
-            end loop;
-            exit when v_left = 0;
+                    where j.queue = lane.queue and j.priority = v_level.priority and j.ticket >= lane.floor
+                    order by j.ticket
+                    limit v_left
+                ) as head
+                order by head.ticket
+                limit v_left
+            ) as first;
+        end if;
+
+        while v_left > 0 and v_cutoff is not null loop
+            -- The claim. `head` locks the first free jobs of each lane in ticket order: one index scan a lane that begins
+            -- at the floor and stops at the limit. It is materialized so that it runs once, whatever the plan, and
+            -- feeds the update by ctid, so that the update takes just these rows, in this order; tokens rise with
+            -- tickets, and the rows come out in the order of the claim. The row lock has given the transaction its
+            -- id before the first token is drawn, which the token floor relies on (6_maintain/_raise_floors.sql).
+            -- `stop` is where a job that may be a killer stands: it ends the batch, or is the batch.
+            return query
+            with head as materialized (
+                select h.ctid, h.ticket, h.crashes
+                from unnest(v_level.queues, v_level.floors) as lane(queue, floor)
+                cross join lateral (
+                    select j.ctid, j.ticket, j.crashes
+                    from rowqueue.jobs_live as j
+                    where j.queue = lane.queue and j.priority = v_level.priority
+                    and j.ticket >= lane.floor and j.ticket <= v_cutoff
+                    order by j.ticket
+                    limit v_left
+                    for update skip locked
+                ) as h
+                order by h.ticket
+                limit v_left
+            ), stop as materialized (
+                select case
+                    when min(h.ticket) = min(h.ticket) filter (where h.crashes > 0) and v_left = claim_next.max_jobs
+                        then min(h.ticket) + 1
+                    else coalesce(min(h.ticket) filter (where h.crashes > 0), c_any)
+                end as ticket
+                from head as h
+            )
+            update rowqueue.jobs_live as j
+            set status = 'running',
+                ticket = null,
+                token = nextval('rowqueue.tokens'::regclass),
+                attempts = j.attempts + 1,
+                claimed_alone = (claim_next.max_jobs = 1 or j.crashes > 0),
+                worker = claim_next.worker,
+                started_at = v_now,
+                lease_until = v_now + claim_next.lease,
+                progress = null
+            from head as h
+            where j.ctid = h.ctid and h.ticket < (select s.ticket from stop as s)
+            returning
+                j.id, j.token, j.queue, j.job_type, j.workspace_id, j.payload, j.priority, j.attempts, j.max_attempts,
+                j.timeout_ms, j.created_at, j.lease_until, j.crashes > 0;
+            get diagnostics v_count = row_count;
+
+            if v_count = 1 and v_left = claim_next.max_jobs and exists (
+                select
+                from rowqueue.jobs_live as j
+                where j.status = 'running' and j.token = currval('rowqueue.tokens'::regclass) and j.crashes > 0
+            ) then
+                v_left := 0;
+            else
+                v_left := v_left - v_count;
+            end if;
+            -- Others hold some of the jobs up to the cutoff: once more, without it.
+            exit when v_cutoff = c_any;
+            v_cutoff := c_any;
         end loop;
-
-        -- The lanes are empty: some job may have become due since the last look.
-        exit when v_left = 0 or v_round = 2 or v_promoted < 1000;
-        v_promoted := rowqueue._promote(1000);
-        exit when v_promoted = 0;
+        exit when v_left = 0;
     end loop;
-
-    -- Only a call that has written something anyway notes the time: an idle worker writes nothing.
-    if v_promoted is not null and v_left < claim_next.max_jobs then
-        perform setval('rowqueue.promoted_at', rowqueue._epoch_ms(v_now));
-    end if;
 end
 $$;
 

@@ -29,8 +29,8 @@ begin
     end if;
 
     v_progress := jsonb_build_object(
-        'current', round(report_progress.current, 6) + 0,
-        'total', round(report_progress.total, 6) + 0,
+        'current', trim_scale(round(report_progress.current, 6)),
+        'total', trim_scale(round(report_progress.total, 6)),
         'message', rowqueue._clip(report_progress.message, 1024));
 
     select j.cancel_requested_at is null as go_on, j.progress

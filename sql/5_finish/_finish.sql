@@ -14,6 +14,7 @@ language plpgsql
 volatile
 security invoker
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
 set jit = off
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -23,6 +24,8 @@ declare
     v_now timestamptz := rowqueue._now();
     v_moved uuid[];
 begin
+    -- In a generic plan from_status is unknown, so the planner cannot prove the predicate of jobs_live_running_idx, and walk all
+    -- that runs instead of asking by id.
     with asked as materialized (
         select a.id, a.token, a.result, a.error
         from unnest(_finish.job_ids, _finish.tokens, _finish.results, _finish.errors) as a(id, token, result, error)

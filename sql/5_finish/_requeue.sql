@@ -15,11 +15,7 @@ begin
     update rowqueue.jobs_live as j
     set status = 'pending',
         -- A new ticket, at the end of its lane. A delayed job draws it when it is due.
-        ticket = case
-            when v_run_after <= v_now and (
-                select true from rowqueue.lanes as l where l.queue = j.queue and l.priority = j.priority limit 1
-            ) then rowqueue._draw_ticket()
-        end,
+        ticket = case when v_run_after <= v_now then rowqueue._draw_ticket() end,
         token = null,
         run_after = v_run_after,
         started_at = null,

@@ -31,15 +31,9 @@ begin
     insert into rowqueue.jobs_live (
         id, workspace_id, ticket, created_at, run_after, priority, max_attempts, timeout_ms,
         queue, job_type, unique_key, last_error, payload)
-    select
-        v_old.id, v_old.workspace_id,
-        case
-            when (
-                select true from rowqueue.lanes as l where l.queue = v_old.queue and l.priority = v_old.priority limit 1
-            ) then rowqueue._draw_ticket()
-        end,
-        v_old.created_at, v_now, v_old.priority, v_old.max_attempts, v_old.timeout_ms,
-        v_old.queue, v_old.job_type, v_old.unique_key, v_old.last_error, v_old.payload
+    values (
+        v_old.id, v_old.workspace_id, rowqueue._draw_ticket(), v_old.created_at, v_now, v_old.priority, v_old.max_attempts,
+        v_old.timeout_ms, v_old.queue, v_old.job_type, v_old.unique_key, v_old.last_error, v_old.payload)
     on conflict (workspace_id, job_type, unique_key) where unique_key is not null do nothing;
     if not found then
         raise exception 'unique_key of job % is taken by a live job', retry.job_id

@@ -63,11 +63,15 @@ begin
         select least(v_note.seen_at, min(first.run_after))
         into v_due_floor
         from (
-            select j.run_after
-            from rowqueue.jobs_live as j
-            where j.status = 'pending' and j.ticket is null and j.run_after >= v_note.due_floor
-            order by j.run_after
-            limit 1
+            select head.run_after
+            from unnest(rowqueue._queues()) as q(queue)
+            cross join lateral (
+                select j.run_after
+                from rowqueue.jobs_live as j
+                where j.queue = q.queue and j.status = 'pending' and j.ticket is null and j.run_after >= v_note.due_floor
+                order by j.run_after
+                limit 1
+            ) as head
         ) as first;
 
         select least(v_note.token + 1, min(first.token))
@@ -125,7 +129,7 @@ begin
             insert into rowqueue.lanes (queue, priority, floor)
             values (v_lane.queue, v_lane.priority, v_lane.new_floor);
             delete from rowqueue.lanes as l
-            where l.queue = v_lane.queue and l.priority = v_lane.priority and l.floor = v_lane.floor;
+            where l.queue = v_lane.queue and l.priority = v_lane.priority and l.floor in (0, v_lane.floor);
             v_raised := v_raised + 1;
         end if;
     end loop;

@@ -30,7 +30,7 @@ declare
 begin
     select w.* into v_note from rowqueue.watermarks as w order by w.id desc limit 1;
 
-    -- Jobs with a ticket between two lanes that exist, in claim order, stand in a lane that does not: make it.
+    -- Jobs between two lanes that exist, in claim order, stand in a lane that does not: make it.
     insert into rowqueue.lanes (queue, priority)
     select stray.queue, stray.priority
     from (
@@ -43,12 +43,23 @@ begin
         window w as (order by l.queue, l.priority)
     ) as gap
     cross join lateral (
-        select j.queue, j.priority
-        from rowqueue.jobs_live as j
-        where j.ticket is not null and (j.queue, j.priority) > (gap.queue, gap.priority)
-        and (gap.next_queue is null or (j.queue, j.priority) < (gap.next_queue, gap.next_priority))
-        order by j.queue, j.priority
-        limit 1
+        (
+            select j.queue, j.priority
+            from rowqueue.jobs_live as j
+            where j.ticket is not null and (j.queue, j.priority) > (gap.queue, gap.priority)
+            and (gap.next_queue is null or (j.queue, j.priority) < (gap.next_queue, gap.next_priority))
+            order by j.queue, j.priority
+            limit 1
+        )
+        union
+        (
+            select j.queue, j.priority
+            from rowqueue.jobs_live as j
+            where j.ticket is null and j.status = 'pending' and j.queue > gap.queue
+            and (gap.next_queue is null or j.queue < gap.next_queue)
+            order by j.queue
+            limit 1
+        )
     ) as stray;
     get diagnostics v_found = row_count;
 
@@ -74,14 +85,18 @@ begin
         v_found := v_found + v_count;
 
         with lost as materialized (
-            select j.ctid
-            from rowqueue.jobs_live as j
-            where j.status = 'pending' and j.ticket is null
-            and j.run_after >= v_note.due_floor - v_far * interval '1 millisecond'
-            and j.run_after < v_note.due_floor - v_near * interval '1 millisecond'
-            order by j.run_after
-            limit 100
-            for update skip locked
+            select low.ctid
+            from unnest(v_queues) as q(queue)
+            cross join lateral (
+                select j.ctid
+                from rowqueue.jobs_live as j
+                where j.queue = q.queue and j.status = 'pending' and j.ticket is null
+                and j.run_after >= v_note.due_floor - v_far * interval '1 millisecond'
+                and j.run_after < v_note.due_floor - v_near * interval '1 millisecond'
+                order by j.run_after
+                limit 100
+                for update skip locked
+            ) as low
         )
         update rowqueue.jobs_live as j
         set run_after = greatest(j.run_after, rowqueue._write_clock())

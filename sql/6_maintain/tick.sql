@@ -20,12 +20,11 @@ begin
     v_floors := rowqueue._raise_floors();
 
     for v_round in 1..10 loop
-        v_count := rowqueue._promote(1000);
+        v_count := rowqueue._promote(rowqueue._queues(), 1000);
         v_promoted := v_promoted + v_count;
         exit when v_count < 1000;
     end loop;
     if v_promoted > 0 then
-        perform setval('rowqueue.promoted_at', v_now_ms);
         perform rowqueue._wake_worker();
     end if;
 
