@@ -1,0 +1,5 @@
+"""``python -m rowqueue`` is the command ``rowqueue``."""
+
+from rowqueue.cli import main
+
+main()

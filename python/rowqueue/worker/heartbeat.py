@@ -1,0 +1,157 @@
+"""The heartbeat: leases, progress and `tick`, on a thread and a connection of their own.
+
+It goes on while the event loop is blocked, so a handler that forgets to await costs its
+neighbours time, not their leases.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from rowqueue import calls, client
+from rowqueue.calls import Call
+from rowqueue.errors import RowqueueError
+from rowqueue.jobs import Outcome
+from rowqueue.worker.batch import progress_call, run_each
+from rowqueue.worker.connect import Outages, connect
+from rowqueue.worker.job import Job
+from rowqueue.worker.settings import Settings
+
+logger = logging.getLogger("rowqueue")
+
+_STEP = 0.25
+"""Seconds between two looks: progress is written four times a second at most."""
+
+_LAST_STEP = 2.0
+"""Seconds to wait for the thread at the end."""
+
+_REPORTS_A_STEP = 200
+_TICK_BUSY = 1.0
+_TICK_IDLE = 5.0
+
+Connection = psycopg.Connection[Any]
+
+
+class Heartbeat:
+    """Keeps what a worker holds alive, and hears when something must stop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        outages: Outages,
+        held: dict[int, Job],
+        notice: Callable[[Job, str], None],
+        abort: Callable[[BaseException], None],
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            settings: the worker's.
+            outages: paces reconnecting.
+            held: the jobs under lease, by token; others change it meanwhile.
+            notice: called, on this thread, with a job and ``cancel`` or ``lost``.
+            abort: called, on this thread, if the heartbeat itself breaks down.
+        """
+        self._settings = settings
+        self._outages = outages
+        self._held = held
+        self._notice = notice
+        self._abort = abort
+        self._period = settings.lease.total_seconds() / 3
+        self._next_beat = time.monotonic() + self._period
+        self._next_tick = time.monotonic()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rowqueue-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread; one that is stuck in a dead connection is not waited for."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=_LAST_STEP)
+
+    def _run(self) -> None:
+        try:
+            while not self._ending.is_set():
+                try:
+                    with connect(self._settings, "heartbeat") as connection:
+                        self._work(connection)
+                except psycopg.Error as error:
+                    self._ending.wait(self._outages.delay("heartbeat", error))
+        except BaseException as error:
+            self._abort(error)
+
+    def _work(self, connection: Connection) -> None:
+        while not self._ending.wait(min(_STEP, self._period)):
+            now = time.monotonic()
+            if now >= self._next_beat:
+                self._extend_leases(connection, now)
+                self._next_beat = now + self._period
+            self._write_reports(connection)
+            if now >= self._next_tick:
+                self._next_tick = now + (_TICK_BUSY if self._held else _TICK_IDLE)
+                self._tick(connection)
+            self._outages.over("heartbeat")
+
+    def _extend_leases(self, connection: Connection, now: float) -> None:
+        # A young lease can wait for the next beat: under load that is nearly all of them.
+        old = now - self._period / 2
+        jobs = {job.id: job for job in list(self._held.values()) if job.claimed_at <= old}
+        try:
+            answers = client.run(connection, self._extension(list(jobs.values())))
+        except psycopg.Error:
+            if connection.closed:
+                raise
+            # Somebody has locked one of the rows; that must not cost the others their leases.
+            singly = run_each(connection, [self._extension([job]) for job in jobs.values()])
+            answered = [each for each in singly if not isinstance(each, psycopg.Error)]
+            answers = list(itertools.chain.from_iterable(answered))
+        for answer in answers:
+            if answer.outcome != "extended":
+                self._tell(jobs[answer.id], answer.outcome)
+
+    def _extension(self, jobs: list[Job]) -> Call[list[Outcome]]:
+        return calls.extend_leases(
+            [job.id for job in jobs],
+            tokens=[job.token for job in jobs],
+            lease=self._settings.lease,
+        )
+
+    def _write_reports(self, connection: Connection) -> None:
+        news = [
+            (job, job.report) for job in list(self._held.values()) if job.report is not job.written
+        ]
+        if not news:
+            return
+        news = sorted(news[:_REPORTS_A_STEP], key=lambda one: one[0].id)
+        answers = run_each(connection, [progress_call(job, report) for job, report in news])
+        for (job, report), answer in zip(news, answers, strict=True):
+            job.written = report
+            if isinstance(answer, RowqueueError):
+                self._tell(job, "lost")
+            elif isinstance(answer, psycopg.Error):
+                job.refusal = str(answer)
+            elif not answer:
+                self._tell(job, "cancel")
+
+    def _tick(self, connection: Connection) -> None:
+        try:
+            client.run(connection, calls.tick())
+        except psycopg.Error as error:
+            if connection.closed:
+                raise
+            logger.warning("worker %s: tick: %s", self._settings.name, error)
+
+    def _tell(self, job: Job, word: str) -> None:
+        job.cancelled = True  # at once, even if the event loop is blocked
+        self._notice(job, word)

@@ -1,0 +1,218 @@
+"""The second step of a job here: its handler runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from datetime import timedelta
+
+from rowqueue.worker.attempt import Attempt, Stop
+from rowqueue.worker.finish import Finisher
+from rowqueue.worker.handlers import Handler, Mode
+from rowqueue.worker.job import Job
+from rowqueue.worker.outcome import LOST, Outcome, Released, of_error, of_return, perform
+from rowqueue.worker.processes import Children
+from rowqueue.worker.settings import Settings
+from rowqueue.worker.threads import Threads, TooManyAbandonedThreads
+
+logger = logging.getLogger("rowqueue")
+
+STOP_GRACE = 5.0
+"""Seconds that a stopped handler has to clear up, before it is left to itself."""
+
+_UNKNOWN_LOG_EVERY = 60.0
+
+
+class Runner:
+    """Runs handlers, at most `concurrency` at once; other claimed jobs wait their turn.
+
+    Attributes:
+        waiting: jobs claimed ahead, in the order of the claim.
+        running: attempts under way, by token.
+        changed: set whenever a job has left.
+        busy: set while there is something that `Limits` must look after.
+        ended: how many attempts have ended, ever.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        handlers: Mapping[str, Handler],
+        finisher: Finisher,
+        abort: Callable[[BaseException], None],
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            settings: the worker's.
+            handlers: by job type.
+            finisher: takes the outcomes.
+            abort: winds the worker up, which then raises the given exception.
+        """
+        self._settings = settings
+        self._handlers = handlers
+        self._finisher = finisher
+        self._abort = abort
+        self._threads = Threads(self._settle)
+        self._children = Children()
+        self._starting = False
+        self._passed_over: dict[str, float] = {}
+        self.waiting: deque[Job] = deque()
+        self.running: dict[int, Attempt] = {}
+        self.changed = asyncio.Event()
+        self.busy = asyncio.Event()
+        self.ended = 0
+
+    @property
+    def load(self) -> int:
+        """How many jobs are here, running or waiting their turn."""
+        return len(self.running) + len(self.waiting)
+
+    async def idle(self) -> None:
+        """Returns once no job is here."""
+        while self.load:
+            self.changed.clear()
+            await self.changed.wait()
+
+    def accept(self, jobs: Iterable[Job]) -> None:
+        """Takes claimed jobs and starts as many as there is room for."""
+        self.waiting.extend(jobs)
+        self.busy.set()
+        self._start_waiting()
+
+    def _start_waiting(self) -> None:
+        if self._starting:  # a handler that ends at once leads back here: do not recurse
+            return
+        self._starting = True
+        try:
+            while self.waiting and len(self.running) < self._settings.concurrency:
+                self._start(self.waiting.popleft())
+        finally:
+            self._starting = False
+
+    def _start(self, job: Job) -> None:
+        handler = self._handlers.get(job.job_type)
+        if handler is None:
+            self._pass_over(job)
+            return
+        logger.debug("%s started: %s, attempt %d", job.id, job.job_type, job.attempts)
+        attempt = self.running[job.token] = Attempt(job, handler)
+        match handler.mode:
+            case Mode.COROUTINE:
+                attempt.task = _new_task(self._attend(attempt))
+            case Mode.THREAD:
+                self._threads.start(job, handler.function, perform)
+            case Mode.PROCESS:
+                self._threads.start(job, handler.function, self._children.perform)
+
+    def _pass_over(self, job: Job) -> None:
+        """Gives back a job whose type has no handler here; some other worker may have one."""
+        delay = self._settings.unknown_delay
+        now = time.monotonic()
+        if now - self._passed_over.get(job.job_type, -math.inf) >= _UNKNOWN_LOG_EVERY:
+            self._passed_over[job.job_type] = now
+            logger.warning(
+                "%s: no handler here for job type %s, released for %g s (said once a minute)",
+                job.id,
+                job.job_type,
+                delay.total_seconds(),
+            )
+        self.give_back(job, delay=delay)
+
+    async def _attend(self, attempt: Attempt) -> None:
+        job = attempt.job
+        try:
+            outcome = of_return(job, await attempt.handler.function(job))
+        except BaseException as error:
+            outcome = of_error(job, error)
+            if isinstance(error, KeyboardInterrupt):  # meant for the process, not for the job
+                self._abort(error)
+        self._settle(job, outcome)
+
+    def _settle(self, job: Job, outcome: Outcome | None) -> None:
+        attempt = self.running.pop(job.token, None)
+        if attempt is None:
+            return  # given up before
+        self._finisher.add(job, attempt.verdict(outcome))
+        self.ended += 1
+        self.changed.set()
+        self._start_waiting()
+
+    def give_back(self, job: Job, *, delay: timedelta = timedelta(0)) -> None:
+        """Releases a job that has not started."""
+        self._finisher.add(job, Released(delay))
+        self.changed.set()
+
+    def give_back_waiting(self) -> None:
+        """Releases all jobs that have not started."""
+        while self.waiting:
+            self.give_back(self.waiting.popleft())
+
+    def notice(self, job: Job, word: str) -> None:
+        """Takes in what a heartbeat said about a job: ``cancel`` or ``lost``."""
+        attempt = self.running.get(job.token)
+        if attempt is not None and word == "lost":
+            self.stop(attempt, Stop.LOST)
+        elif attempt is not None and attempt.cancel_at == math.inf:
+            logger.info("%s is asked to stop: a cancellation was requested", job.id)
+            attempt.cancel_at = time.monotonic() + self._settings.cancel_grace.total_seconds()
+            self._children.ask_to_stop(job)
+        elif attempt is None and job in self.waiting:
+            self.waiting.remove(job)
+            self._finisher.add(job, LOST if word == "lost" else Released())
+            self.changed.set()
+
+    def stop(self, attempt: Attempt, why: Stop) -> None:
+        """Ends an attempt: a coroutine is cancelled, a process killed, a thread left to itself."""
+        if attempt.stopped is None:
+            logger.warning("%s is stopped: %s", attempt.job.id, why.value)
+            attempt.stopped = why
+            attempt.give_up_at = time.monotonic() + STOP_GRACE
+            attempt.job.cancelled = True
+            match attempt.handler.mode:
+                case Mode.COROUTINE if attempt.task is not None:
+                    attempt.task.cancel()
+                case Mode.THREAD:
+                    self.give_up(attempt)
+        if attempt.handler.mode is Mode.PROCESS:
+            self._children.kill(attempt.job)
+
+    def give_up(self, attempt: Attempt) -> None:
+        """Settles an attempt whose handler cannot be made to end."""
+        job = attempt.job
+        if attempt.handler.mode is Mode.COROUTINE:
+            logger.warning("%s: its handler ignores that it was cancelled; left to itself", job.id)
+        else:
+            self._threads.abandon(job)
+            logger.warning(
+                "%s: its thread cannot be stopped; left to itself, %d such threads",
+                job.id,
+                self._threads.abandoned,
+            )
+        self._settle(job, None)
+        left = self._threads.abandoned
+        if left > self._settings.max_abandoned_threads and attempt.stopped is not Stop.SHUTDOWN:
+            self._abort(TooManyAbandonedThreads(f"{left} threads outlived their jobs"))
+
+    def close(self) -> None:
+        """Ends threads and child processes."""
+        self._threads.close()
+        self._children.close()
+
+
+if sys.version_info >= (3, 12):
+
+    def _new_task(coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        # A handler that never waits is done before this returns: no turn of the event loop.
+        loop = asyncio.get_running_loop()
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+
+else:
+
+    def _new_task(coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(coroutine)

@@ -1,0 +1,1 @@
+"""Races between real sessions, and the proof that each guard's test can fail."""
