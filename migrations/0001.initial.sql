@@ -1126,14 +1126,26 @@ begin
                 j.timeout_ms, j.created_at, j.lease_until, j.crashes > 0;
             get diagnostics v_count = row_count;
 
-            if v_count = 1 and v_left = claim_next.max_jobs and exists (
+            v_left := v_left - v_count;
+
+            -- Such a job ends the call, whether it was taken or comes next: nothing of a lower priority may overtake it.
+            if v_left between 1 and claim_next.max_jobs - 1 and exists (
                 select
                 from rowqueue.jobs_live as j
                 where j.status = 'running' and j.token = currval('rowqueue.tokens'::regclass) and j.crashes > 0
+                union all
+                select
+                from unnest(v_level.queues, v_level.floors) as lane(queue, floor)
+                cross join lateral (
+                    select j.crashes
+                    from rowqueue.jobs_live as j
+                    where j.queue = lane.queue and j.priority = v_level.priority and j.ticket >= lane.floor
+                    order by j.ticket
+                    limit 1
+                ) as next
+                where next.crashes > 0
             ) then
                 v_left := 0;
-            else
-                v_left := v_left - v_count;
             end if;
             -- Others hold some of the jobs up to the cutoff: once more, without it.
             exit when v_cutoff = c_any;
@@ -2202,7 +2214,8 @@ revoke all on function rowqueue._raise_lanes from public;
 -- State: pending -> pending | Locks: those rows of jobs_live, skipping locked ones | Writes: jobs_live, lanes, watermarks
 --
 -- The entries of jobs that are gone may lie below a floor by the million while a snapshot is held, so it looks in windows that
--- widen downwards from the floor, and stops when its time is up: 20 ms. Otherwise it reaches the bottom each time.
+-- widen downwards from the floor, and stops after the window in which its time is up: 20 ms. Otherwise it reaches the bottom
+-- each time; what lies deeper than that waits until the snapshot is gone.
 create or replace function rowqueue._sweep()
 returns int
 language plpgsql
@@ -2261,7 +2274,7 @@ begin
     ) as stray;
     get diagnostics v_found = row_count;
 
-    while v_near < greatest(v_note.ticket, c_ten_years) and clock_timestamp() < v_ends loop
+    loop
         with lost as materialized (
             select low.ctid
             from rowqueue._lanes_of(v_queues) as l
@@ -2311,11 +2324,13 @@ begin
         if v_token is not null then
             insert into rowqueue.watermarks (xid, ticket, token, seen_at, due_floor, token_floor, applied)
             values (v_note.xid, v_note.ticket, v_note.token, v_note.seen_at, v_note.due_floor, v_token, v_note.applied);
+            delete from rowqueue.watermarks as w where w.id <= v_note.id;
             v_found := v_found + 1;
         end if;
 
         v_near := v_far;
         v_far := v_far * 2;
+        exit when v_near > greatest(v_note.ticket, c_ten_years) or clock_timestamp() > v_ends;
     end loop;
 
     perform nextval('rowqueue.below_floor') from generate_series(1, v_found);

@@ -106,14 +106,26 @@ begin
                 j.timeout_ms, j.created_at, j.lease_until, j.crashes > 0;
             get diagnostics v_count = row_count;
 
-            if v_count = 1 and v_left = claim_next.max_jobs and exists (
+            v_left := v_left - v_count;
+
+            -- Such a job ends the call, whether it was taken or comes next: nothing of a lower priority may overtake it.
+            if v_left between 1 and claim_next.max_jobs - 1 and exists (
                 select
                 from rowqueue.jobs_live as j
                 where j.status = 'running' and j.token = currval('rowqueue.tokens'::regclass) and j.crashes > 0
+                union all
+                select
+                from unnest(v_level.queues, v_level.floors) as lane(queue, floor)
+                cross join lateral (
+                    select j.crashes
+                    from rowqueue.jobs_live as j
+                    where j.queue = lane.queue and j.priority = v_level.priority and j.ticket >= lane.floor
+                    order by j.ticket
+                    limit 1
+                ) as next
+                where next.crashes > 0
             ) then
                 v_left := 0;
-            else
-                v_left := v_left - v_count;
             end if;
             -- Others hold some of the jobs up to the cutoff: once more, without it.
             exit when v_cutoff = c_any;

@@ -4,7 +4,8 @@
 -- State: pending -> pending | Locks: those rows of jobs_live, skipping locked ones | Writes: jobs_live, lanes, watermarks
 --
 -- The entries of jobs that are gone may lie below a floor by the million while a snapshot is held, so it looks in windows that
--- widen downwards from the floor, and stops when its time is up: 20 ms. Otherwise it reaches the bottom each time.
+-- widen downwards from the floor, and stops after the window in which its time is up: 20 ms. Otherwise it reaches the bottom
+-- each time; what lies deeper than that waits until the snapshot is gone.
 create or replace function rowqueue._sweep()
 returns int
 language plpgsql
@@ -63,7 +64,7 @@ begin
     ) as stray;
     get diagnostics v_found = row_count;
 
-    while v_near < greatest(v_note.ticket, c_ten_years) and clock_timestamp() < v_ends loop
+    loop
         with lost as materialized (
             select low.ctid
             from rowqueue._lanes_of(v_queues) as l
@@ -113,11 +114,13 @@ begin
         if v_token is not null then
             insert into rowqueue.watermarks (xid, ticket, token, seen_at, due_floor, token_floor, applied)
             values (v_note.xid, v_note.ticket, v_note.token, v_note.seen_at, v_note.due_floor, v_token, v_note.applied);
+            delete from rowqueue.watermarks as w where w.id <= v_note.id;
             v_found := v_found + 1;
         end if;
 
         v_near := v_far;
         v_far := v_far * 2;
+        exit when v_near > greatest(v_note.ticket, c_ten_years) or clock_timestamp() > v_ends;
     end loop;
 
     perform nextval('rowqueue.below_floor') from generate_series(1, v_found);

@@ -19,7 +19,7 @@ Misplace = Callable[[Stage], None]
 def ticket(stage: Stage) -> None:
     """A DBA gives a job a ticket of long ago."""
     _enqueue(stage)
-    stage.db.execute("update rowqueue.jobs set ticket = 1")
+    stage.db.execute("update rowqueue.jobs set ticket = 1 where status = 'pending'")
 
 
 def ticket_far_below(stage: Stage) -> None:
@@ -32,25 +32,27 @@ def ticket_far_below(stage: Stage) -> None:
 def lane(stage: Stage) -> None:
     """A DBA moves a job to a lane that nobody has used."""
     _enqueue(stage)
-    stage.db.execute("update rowqueue.jobs set priority = 7")
+    stage.db.execute("update rowqueue.jobs set priority = 7 where status = 'pending'")
 
 
 def queue(stage: Stage) -> None:
     """A DBA moves a job to a queue that nobody has used."""
     _enqueue(stage)
-    stage.db.execute("update rowqueue.jobs set queue = 'elsewhere'")
+    stage.db.execute("update rowqueue.jobs set queue = 'elsewhere' where status = 'pending'")
 
 
 def queue_of_a_delayed_job(stage: Stage) -> None:
     """A DBA moves a delayed job to a queue that nobody has used."""
     _enqueue(stage, delay="1 second")
-    stage.db.execute("update rowqueue.jobs set queue = 'elsewhere'")
+    stage.db.execute("update rowqueue.jobs set queue = 'elsewhere' where status = 'pending'")
 
 
 def due_time(stage: Stage) -> None:
     """A DBA sets a delayed job's time to yesterday."""
     _enqueue(stage, delay="1 day")
-    stage.db.execute("update rowqueue.jobs set run_after = run_after - interval '2 days'")
+    stage.db.execute(
+        "update rowqueue.jobs set run_after = run_after - interval '2 days' where status = 'pending'"
+    )
 
 
 def token(stage: Stage) -> None:

@@ -70,9 +70,39 @@ def until_free(job: Job) -> str:
     return "done"
 
 
+def report_and_fail(job: Job) -> None:
+    """Gets as far as three."""
+    for n in range(1, 4):
+        job.report_progress(n, 4, ("one", "two", "three")[n - 1])
+    raise ValueError("at three")
+
+
+def tell_and_sleep(job: Job) -> None:
+    """Reports its process and never ends."""
+    job.report_progress(0, message=str(os.getpid()))
+    sleep(job)
+
+
+def effect(job: Job) -> None:
+    """Has an effect in the transaction that completes the job."""
+    with psycopg.connect(os.environ["ROWQUEUE_DSN"]) as connection:
+        connection.execute("insert into public.effects values (%s)", [job.id])
+        job.complete_in(connection)
+
+
+def effect_then_death(job: Job) -> None:
+    """Kills its process right after the commit."""
+    effect(job)
+    poison(job)
+
+
+def counted_poison(job: Job) -> None:
+    """Notes that it ran, and kills its process."""
+    with psycopg.connect(os.environ["ROWQUEUE_DSN"]) as connection:
+        connection.execute("insert into public.runs values (%s)", [job.id])
+    poison(job)
+
+
 for each in (worker, impatient, one_abandoned):
-    each.handler("echo")(echo)
-    each.handler("pid")(pid)
-    each.handler("poison")(poison)
-    each.handler("sleep")(sleep)
-    each.handler("until_free")(until_free)
+    for function in (counted_poison, echo, effect_then_death, pid, sleep, until_free):
+        each.handler(function.__name__)(function)

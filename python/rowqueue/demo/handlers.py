@@ -14,7 +14,7 @@ from uuid import UUID
 
 import psycopg
 
-from rowqueue.demo import faults, store
+from rowqueue.demo import faults, lifeline, store
 from rowqueue.demo.connectors import Connector, Share, connector_type, open_source
 from rowqueue.demo.export import new_file
 from rowqueue.demo.names import FOLDER_VARIABLE, QUEUE, WORKER_VARIABLE
@@ -31,6 +31,9 @@ worker = Worker(
     lease=timedelta(seconds=3),
     shutdown_grace=timedelta(seconds=1),
 )
+
+if WORKER_VARIABLE in os.environ:
+    lifeline.hold()
 
 
 class Stopped(Exception):

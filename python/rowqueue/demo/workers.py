@@ -39,7 +39,7 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 _COMMAND,
                 env={**environment, WORKER_VARIABLE: name},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # its lifeline
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
@@ -50,7 +50,7 @@ class WorkerProcess:
         """Kills it with SIGKILL: it gets no chance to clear up."""
         self.killed = True
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()
 
     def check(self) -> None:
         """Sees that it runs, unless it was killed.
@@ -72,7 +72,7 @@ class WorkerProcess:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=max(0.0, until - monotonic()))
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()
 
 
 class Workers:

@@ -16,10 +16,12 @@ logger = logging.getLogger("rowqueue")
 
 AsyncConnection = psycopg.AsyncConnection[Any]
 
-# Somebody's open transaction on one job must not hold up the reports on all others. (Behind a
-# transaction pooler a session setting would leak to other clients, so there they wait.)
-_WAIT_FOR_LOCKS = "set lock_timeout = '2s'"
-_HARDLY_WAIT_FOR_LOCKS = "set lock_timeout = '200ms'"
+# Somebody's open transaction on one job must not hold up the reports on all others, and least of
+# all the heartbeat. (Behind a transaction pooler a session setting would leak to other clients, so
+# there they wait.)
+_LOCK_WAIT = "select set_config('lock_timeout', %s, false)"
+_LONGEST_LOCK_WAIT_MS = 2000
+_LONGEST_HEARTBEAT_LOCK_WAIT_MS = 200
 
 _FIRST_RETRY = 0.1
 _LAST_RETRY = 5.0
@@ -73,7 +75,9 @@ def connect(settings: Settings, purpose: str) -> psycopg.Connection[Any]:
     """
     connection = psycopg.connect(settings.dsn, **_options(settings, purpose))
     if not settings.pooler:
-        connection.execute(_HARDLY_WAIT_FOR_LOCKS)
+        brief = settings.lease.total_seconds() * 1000 / 20
+        wait = max(1, min(_LONGEST_HEARTBEAT_LOCK_WAIT_MS, int(brief)))
+        connection.execute(_LOCK_WAIT, [str(wait)])
     return connection
 
 
@@ -109,7 +113,7 @@ class Line:
             )
             try:
                 if not self._settings.pooler:
-                    await connection.execute(_WAIT_FOR_LOCKS)
+                    await connection.execute(_LOCK_WAIT, [str(_LONGEST_LOCK_WAIT_MS)])
                     await self._greet(connection)
             except BaseException:
                 await connection.close()

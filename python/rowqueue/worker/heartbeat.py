@@ -6,7 +6,6 @@ neighbours time, not their leases.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
@@ -16,9 +15,7 @@ from typing import Any
 import psycopg
 
 from rowqueue import calls, client
-from rowqueue.calls import Call
 from rowqueue.errors import RowqueueError
-from rowqueue.jobs import Outcome
 from rowqueue.worker.batch import progress_call, run_each
 from rowqueue.worker.connect import Outages, connect
 from rowqueue.worker.job import Job
@@ -40,7 +37,11 @@ Connection = psycopg.Connection[Any]
 
 
 class Heartbeat:
-    """Keeps what a worker holds alive, and hears when something must stop."""
+    """Keeps what a worker holds alive, and hears when something must stop.
+
+    It hardly waits for a row that somebody has locked: that would cost all others their leases.
+    Such a row is tried by itself from then on.
+    """
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class Heartbeat:
         self._period = settings.lease.total_seconds() / 3
         self._next_beat = time.monotonic() + self._period
         self._next_tick = time.monotonic()
+        self._locked: set[int] = set()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rowqueue-heartbeat", daemon=True)
 
@@ -106,26 +108,27 @@ class Heartbeat:
     def _extend_leases(self, connection: Connection, now: float) -> None:
         # A young lease can wait for the next beat: under load that is nearly all of them.
         old = now - self._period / 2
-        jobs = {job.id: job for job in list(self._held.values()) if job.claimed_at <= old}
+        jobs = [job for job in list(self._held.values()) if job.claimed_at <= old]
+        free = [job for job in jobs if job.token not in self._locked]
+        locked = [job for job in jobs if job.token in self._locked]
+        if free and not self._extend(connection, free):
+            locked = free + locked
+        self._locked = {job.token for job in locked if not self._extend(connection, [job])}
+
+    def _extend(self, connection: Connection, jobs: list[Job]) -> bool:
+        """Extends leases with one call; false if somebody has locked one of the rows."""
+        by_id = {job.id: job for job in jobs}
+        call = calls.extend_leases(
+            list(by_id), tokens=[job.token for job in jobs], lease=self._settings.lease
+        )
         try:
-            answers = client.run(connection, self._extension(list(jobs.values())))
-        except psycopg.Error:
-            if connection.closed:
-                raise
-            # Somebody has locked one of the rows; that must not cost the others their leases.
-            singly = run_each(connection, [self._extension([job]) for job in jobs.values()])
-            answered = [each for each in singly if not isinstance(each, psycopg.Error)]
-            answers = list(itertools.chain.from_iterable(answered))
+            answers = client.run(connection, call)
+        except psycopg.errors.LockNotAvailable:
+            return False
         for answer in answers:
             if answer.outcome != "extended":
-                self._tell(jobs[answer.id], answer.outcome)
-
-    def _extension(self, jobs: list[Job]) -> Call[list[Outcome]]:
-        return calls.extend_leases(
-            [job.id for job in jobs],
-            tokens=[job.token for job in jobs],
-            lease=self._settings.lease,
-        )
+                self._tell(by_id[answer.id], answer.outcome)
+        return True
 
     def _write_reports(self, connection: Connection) -> None:
         news = [

@@ -18,6 +18,7 @@ IDLE_CALLS = {
 @pytest.fixture
 def idle(db, clock):
     """A database in which jobs were worked off, and another waits for its time."""
+    value(db, "tick")
     enqueue_many(db, *({"priority": n % 3} for n in range(30)))
     held = claim(db, 30)
     given = {"job_ids": [row.id for row in held], "tokens": [row.token for row in held]}
