@@ -716,8 +716,8 @@ begin
     where (select true from rowqueue.lanes as l where l.queue = n.queue and l.priority = n.priority limit 1) is null;
 
     loop
-        -- Jobs whose key is held already. This comes before the insert, so that going round a second time is for keys that
-        -- were taken meanwhile only: then the keys are still locked in their order.
+        -- Jobs whose key is held already. This comes before the insert, so that going round again is only for a key that was
+        -- taken and set free during this call. That round may lock keys out of order: two calls can deadlock then (40P01).
         if v_keyed then
             for v_job in
                 select n.ordinal, holder.id
@@ -909,7 +909,7 @@ call rowqueue._grant('execute on function rowqueue.enqueue_many', 'producer', 'w
 comment on function rowqueue.enqueue_many is
 'Puts many jobs into the queue, in the caller''s transaction: all of them or none. jobs is an array of up to 100000 objects whose keys are enqueue''s argument names; what is left out or null has enqueue''s default.
 Returns: a row for each element, in the order given: ordinal (from 1), the id, and whether this call made the job (false: its unique_key was taken, and the id is that of the job which holds it).
-Raises: 22023 for an argument out of range or an unknown key; RQ103 for a payload that cannot be stored; 22P02 and its kin where a value is not of its type.
+Raises: 22023 for an argument out of range or an unknown key; RQ103 for a payload that cannot be stored; 22P02 and its kin where a value is not of its type; 40P01 (nothing is stored, call again) in the rare case that other sessions take and free several of its unique_keys crosswise during the call.
 State: - -> pending.
 Role: producer, worker, admin.
 Repeat: makes the jobs again, except those with a unique_key.';
@@ -975,7 +975,9 @@ as $$
 declare
     v_now timestamptz := rowqueue._now();
     v_due_floor timestamptz := (select w.due_floor from rowqueue.watermarks as w order by w.id desc limit 1);
+    v_seen int;
     v_count int;
+    v_more int := 0;
 begin
     with due as materialized (
         select head.ctid, head.priority, head.run_after
@@ -1002,16 +1004,44 @@ begin
         where j.status = 'pending' and j.token is not null
         limit _promote.max_jobs
         for update skip locked
+    ), promoted as (
+        update rowqueue.jobs_live as j
+        set ticket = case when j.run_after <= v_now then coalesce(j.ticket, rowqueue._draw_ticket()) end,
+            token = null,
+            worker = null,
+            lease_until = null,
+            -- Who resets the last attempt by hand wants it to run once more.
+            attempts = least(j.attempts, j.max_attempts - 1)
+        from (select f.ctid from first as f union all select r.ctid from reset_by_hand as r) as ready
+        where j.ctid = ready.ctid
+        returning j.id
     )
-    update rowqueue.jobs_live as j
-    set ticket = case when j.run_after <= v_now then coalesce(j.ticket, rowqueue._draw_ticket()) end,
-        token = null,
-        worker = null,
-        lease_until = null
-    from (select f.ctid from first as f union all select r.ctid from reset_by_hand as r) as ready
-    where j.ctid = ready.ctid;
-    get diagnostics v_count = row_count;
-    return v_count;
+    select count(*), (select count(*) from due)
+    into v_count, v_seen
+    from promoted;
+
+    -- Others hold some of the thousand: take what lies behind them.
+    if v_count < _promote.max_jobs and v_seen >= 1000 then
+        with free as materialized (
+            select head.ctid
+            from unnest(_promote.queues) as q(queue)
+            cross join lateral (
+                select j.ctid
+                from rowqueue.jobs_live as j
+                where j.queue = q.queue and j.status = 'pending' and j.ticket is null
+                and j.run_after >= v_due_floor and j.run_after <= v_now
+                order by j.run_after
+                limit _promote.max_jobs - v_count
+                for update skip locked
+            ) as head
+        )
+        update rowqueue.jobs_live as j
+        set ticket = rowqueue._draw_ticket()
+        from free as f
+        where j.ctid = f.ctid;
+        get diagnostics v_more = row_count;
+    end if;
+    return v_count + v_more;
 end
 $$;
 
@@ -2366,6 +2396,13 @@ begin
         v_name := 'jobs_finished_' || to_char(v_month, 'YYYY_MM');
         continue when to_regclass('rowqueue.' || v_name) is not null;
         begin
+            -- Nobody ticked for months, and jobs of this one went into the default partition. There they stay: purge_finished
+            -- finds them there too.
+            continue when exists (
+                select
+                from rowqueue.jobs_finished_default as f
+                where f.completed_at >= v_month and f.completed_at < v_month + interval '1 month'
+            );
             execute format(
                 'create table rowqueue.%I (like rowqueue.jobs_finished including defaults including constraints, '
                 'constraint %I primary key (id)) with (fillfactor = 100)', v_name, v_name || '_pkey');
@@ -2377,10 +2414,9 @@ begin
                 'alter table rowqueue.jobs_finished attach partition rowqueue.%I for values from (%L) to (%L)',
                 v_name, v_month, v_month + interval '1 month');
             v_made := v_made + 1;
-        -- Another tick is making it, a reader is in the way, or the default partition has rows of that month (nobody called
-        -- tick() for months): they stay there, and purge_finished finds them there too.
+        -- Another tick is making it, or a reader is in the way: next time.
         exception when lock_not_available or duplicate_table or unique_violation or check_violation then
-            null;
+            exit;
         end;
     end loop;
     return v_made;
@@ -2492,17 +2528,22 @@ begin
         end;
     end loop;
 
-    with old as materialized (
-        select f.id, f.completed_at
-        from rowqueue.jobs_finished as f
-        where f.completed_at < v_before
-        limit purge_finished.max_jobs
-        for update skip locked
-    )
-    delete from rowqueue.jobs_finished as f
-    using old as o
-    where f.id = o.id and f.completed_at = o.completed_at;
-    get diagnostics v_count = row_count;
+    begin
+        with old as materialized (
+            select f.id, f.completed_at
+            from rowqueue.jobs_finished as f
+            where f.completed_at < v_before
+            limit purge_finished.max_jobs
+            for update skip locked
+        )
+        delete from rowqueue.jobs_finished as f
+        using old as o
+        where f.id = o.id and f.completed_at = o.completed_at;
+        get diagnostics v_count = row_count;
+    exception when lock_not_available then
+        -- Another purge has dropped a month and not committed.
+        v_count := 0;
+    end;
     return v_purged + v_count;
 end
 $$;
@@ -2511,7 +2552,7 @@ revoke all on function rowqueue.purge_finished from public;
 call rowqueue._grant('execute on function rowqueue.purge_finished', 'admin');
 
 comment on function rowqueue.purge_finished is
-'Removes jobs that finished longer than older_than ago (up to 1000 years). Months that are old as a whole are dropped, whatever max_jobs says; where somebody reads one, and for the month that is partly old, up to max_jobs (1 to 10000000) rows are deleted. Waits 100 ms at most for a lock.
+'Removes jobs that finished longer than older_than ago (up to 1000 years). Months that are old as a whole are dropped, whatever max_jobs says; where somebody reads one, and for the month that is partly old, up to max_jobs (1 to 10000000) rows are deleted. Waits 100 ms at most for a lock. Call it in a transaction of its own: after a drop, other sessions cannot finish jobs until it ends.
 Returns: how many jobs were removed.
 Raises: 22023 for an argument out of range.
 State: completed, failed or cancelled -> gone.

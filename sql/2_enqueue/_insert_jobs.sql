@@ -30,8 +30,8 @@ begin
     where (select true from rowqueue.lanes as l where l.queue = n.queue and l.priority = n.priority limit 1) is null;
 
     loop
-        -- Jobs whose key is held already. This comes before the insert, so that going round a second time is for keys that
-        -- were taken meanwhile only: then the keys are still locked in their order.
+        -- Jobs whose key is held already. This comes before the insert, so that going round again is only for a key that was
+        -- taken and set free during this call. That round may lock keys out of order: two calls can deadlock then (40P01).
         if v_keyed then
             for v_job in
                 select n.ordinal, holder.id

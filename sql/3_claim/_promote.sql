@@ -18,7 +18,9 @@ as $$
 declare
     v_now timestamptz := rowqueue._now();
     v_due_floor timestamptz := (select w.due_floor from rowqueue.watermarks as w order by w.id desc limit 1);
+    v_seen int;
     v_count int;
+    v_more int := 0;
 begin
     with due as materialized (
         select head.ctid, head.priority, head.run_after
@@ -45,16 +47,44 @@ begin
         where j.status = 'pending' and j.token is not null
         limit _promote.max_jobs
         for update skip locked
+    ), promoted as (
+        update rowqueue.jobs_live as j
+        set ticket = case when j.run_after <= v_now then coalesce(j.ticket, rowqueue._draw_ticket()) end,
+            token = null,
+            worker = null,
+            lease_until = null,
+            -- Who resets the last attempt by hand wants it to run once more.
+            attempts = least(j.attempts, j.max_attempts - 1)
+        from (select f.ctid from first as f union all select r.ctid from reset_by_hand as r) as ready
+        where j.ctid = ready.ctid
+        returning j.id
     )
-    update rowqueue.jobs_live as j
-    set ticket = case when j.run_after <= v_now then coalesce(j.ticket, rowqueue._draw_ticket()) end,
-        token = null,
-        worker = null,
-        lease_until = null
-    from (select f.ctid from first as f union all select r.ctid from reset_by_hand as r) as ready
-    where j.ctid = ready.ctid;
-    get diagnostics v_count = row_count;
-    return v_count;
+    select count(*), (select count(*) from due)
+    into v_count, v_seen
+    from promoted;
+
+    -- Others hold some of the thousand: take what lies behind them.
+    if v_count < _promote.max_jobs and v_seen >= 1000 then
+        with free as materialized (
+            select head.ctid
+            from unnest(_promote.queues) as q(queue)
+            cross join lateral (
+                select j.ctid
+                from rowqueue.jobs_live as j
+                where j.queue = q.queue and j.status = 'pending' and j.ticket is null
+                and j.run_after >= v_due_floor and j.run_after <= v_now
+                order by j.run_after
+                limit _promote.max_jobs - v_count
+                for update skip locked
+            ) as head
+        )
+        update rowqueue.jobs_live as j
+        set ticket = rowqueue._draw_ticket()
+        from free as f
+        where j.ctid = f.ctid;
+        get diagnostics v_more = row_count;
+    end if;
+    return v_count + v_more;
 end
 $$;
 

@@ -23,6 +23,13 @@ begin
         v_name := 'jobs_finished_' || to_char(v_month, 'YYYY_MM');
         continue when to_regclass('rowqueue.' || v_name) is not null;
         begin
+            -- Nobody ticked for months, and jobs of this one went into the default partition. There they stay: purge_finished
+            -- finds them there too.
+            continue when exists (
+                select
+                from rowqueue.jobs_finished_default as f
+                where f.completed_at >= v_month and f.completed_at < v_month + interval '1 month'
+            );
             execute format(
                 'create table rowqueue.%I (like rowqueue.jobs_finished including defaults including constraints, '
                 'constraint %I primary key (id)) with (fillfactor = 100)', v_name, v_name || '_pkey');
@@ -34,10 +41,9 @@ begin
                 'alter table rowqueue.jobs_finished attach partition rowqueue.%I for values from (%L) to (%L)',
                 v_name, v_month, v_month + interval '1 month');
             v_made := v_made + 1;
-        -- Another tick is making it, a reader is in the way, or the default partition has rows of that month (nobody called
-        -- tick() for months): they stay there, and purge_finished finds them there too.
+        -- Another tick is making it, or a reader is in the way: next time.
         exception when lock_not_available or duplicate_table or unique_violation or check_violation then
-            null;
+            exit;
         end;
     end loop;
     return v_made;

@@ -41,17 +41,22 @@ begin
         end;
     end loop;
 
-    with old as materialized (
-        select f.id, f.completed_at
-        from rowqueue.jobs_finished as f
-        where f.completed_at < v_before
-        limit purge_finished.max_jobs
-        for update skip locked
-    )
-    delete from rowqueue.jobs_finished as f
-    using old as o
-    where f.id = o.id and f.completed_at = o.completed_at;
-    get diagnostics v_count = row_count;
+    begin
+        with old as materialized (
+            select f.id, f.completed_at
+            from rowqueue.jobs_finished as f
+            where f.completed_at < v_before
+            limit purge_finished.max_jobs
+            for update skip locked
+        )
+        delete from rowqueue.jobs_finished as f
+        using old as o
+        where f.id = o.id and f.completed_at = o.completed_at;
+        get diagnostics v_count = row_count;
+    exception when lock_not_available then
+        -- Another purge has dropped a month and not committed.
+        v_count := 0;
+    end;
     return v_purged + v_count;
 end
 $$;
@@ -60,7 +65,7 @@ revoke all on function rowqueue.purge_finished from public;
 call rowqueue._grant('execute on function rowqueue.purge_finished', 'admin');
 
 comment on function rowqueue.purge_finished is
-'Removes jobs that finished longer than older_than ago (up to 1000 years). Months that are old as a whole are dropped, whatever max_jobs says; where somebody reads one, and for the month that is partly old, up to max_jobs (1 to 10000000) rows are deleted. Waits 100 ms at most for a lock.
+'Removes jobs that finished longer than older_than ago (up to 1000 years). Months that are old as a whole are dropped, whatever max_jobs says; where somebody reads one, and for the month that is partly old, up to max_jobs (1 to 10000000) rows are deleted. Waits 100 ms at most for a lock. Call it in a transaction of its own: after a drop, other sessions cannot finish jobs until it ends.
 Returns: how many jobs were removed.
 Raises: 22023 for an argument out of range.
 State: completed, failed or cancelled -> gone.

@@ -15,17 +15,17 @@ BY_DUE_TIME = frozenset({"delayed", "failed"})
 BY_TOKEN = frozenset({"claimed"})
 BY_HAND = frozenset({"reset"})
 
-# No floor rises above what is there. While its transaction is open, a released job is seen running, below
-# the token of a claimed one; a promoted job is seen without a ticket, due before the others. So these
-# must not be done together, or the first would keep the second from being lost.
+# No floor rises above what is there. While its transaction is open, a released job is seen running,
+# below the token of a claimed one; a promoted job is seen without a ticket, due before the others.
+# So these must not be done together, or the first would keep the second from being lost.
 GROUPS = (BY_TICKET | BY_DUE_TIME | BY_HAND) - {"promoted"}, BY_TOKEN | {"promoted"}
 
 
 class Deeds:
     """Jobs of some types that wait for something to be done to them.
 
-    A job's type says what will be done to it, and is also the name of its queue. Only the claimed one is
-    in another's: it lies ahead of the promoted one, for a claim promotes what it might take.
+    A job's type says what will be done to it, and is also the name of its queue. Only the claimed
+    one is in another's: it lies ahead of the promoted one, for a claim promotes what it might take.
     """
 
     def __init__(self, stage: Stage, types: frozenset[str]) -> None:
@@ -108,8 +108,7 @@ class Deeds:
 
     def _claim(self, kind: str) -> tuple[Any, int]:
         self._enqueue(kind)
-        job = self._stage.db.execute(
+        [(job_id, token)] = self._stage.db.execute(
             "select id, token from rowqueue.claim_next('doomed', %s)", [[kind]]
-        ).fetchone()
-        assert job
-        return job
+        )
+        return job_id, token

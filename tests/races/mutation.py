@@ -44,7 +44,7 @@ class Mutation:
             )
             sources[edit.file] = source.replace(edit.old, edit.new)
         for statement in (*sources.values(), *self.statements):
-            db.execute(statement)  # type: ignore[call-overload]
+            db.execute(statement)
 
     def __str__(self) -> str:
         return self.name

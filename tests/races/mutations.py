@@ -101,7 +101,7 @@ NO_LOOK_FOR_RESET_JOBS = Mutation(
 
 NOTES_ARE_NEVER_FOREIGN = Mutation(
     "a note's transaction id is believed, whatever server it comes from",
-    (Edit(RAISE, "v_foreign := v_note.xid >= pg_snapshot_xmax(v_snapshot);", "v_foreign := false;"),),
+    (Edit(RAISE, "v_foreign := v_note.xid >= pg_snapshot_xmax(v_snapshot)", "v_foreign := false"),),
 )
 
 # The third rule: a floor is only speed.

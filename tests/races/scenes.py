@@ -31,7 +31,8 @@ def old_session(stage: Stage, deeds: Deeds) -> None:
     late = stage.connect()
     late.execute("select rowqueue.enqueue('others', queue => 'others')")
     late.execute(
-        "select rowqueue.complete(j.id, j.token) from rowqueue.claim_next('diligent', '{others}') as j"
+        "select rowqueue.complete(j.id, j.token) "
+        "from rowqueue.claim_next('diligent', '{others}') as j"
     )
     for _ in range(2):
         deeds.others_work()

@@ -38,7 +38,7 @@ class Stage:
 
     def value(self, statement: str, *params: Any) -> Any:
         """Returns the only value of a statement's answer."""
-        [[value]] = self.db.execute(statement, params).fetchall()  # type: ignore[call-overload]
+        [[value]] = self.db.execute(statement, params).fetchall()
         return value
 
     def pass_time(self, time: timedelta, *, sweep: bool = False) -> None:
@@ -49,12 +49,10 @@ class Stage:
             f"language sql volatile as $$ select '{self._now.isoformat()}'::timestamptz $$"
         )
         last_sweep = self._now - timedelta(seconds=5 if sweep else 0)
-        self.db.execute(
-            "select setval('rowqueue.swept_at', rowqueue._epoch_ms(%s))", [last_sweep]
-        )
+        self.db.execute("select setval('rowqueue.swept_at', rowqueue._epoch_ms(%s))", [last_sweep])
 
     def tick(self, times: int = 1) -> None:
-        """Calls tick() a number of times, each in a transaction of its own."""
+        """Ticks a number of times, each in a transaction of its own."""
         for _ in range(times):
             self.db.execute("select rowqueue.tick()")
 

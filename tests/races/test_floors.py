@@ -55,9 +55,7 @@ def without(mutation: Mutation, scene: Scene, lost: Set[str]) -> Any:
         without(m.NOT_THE_NOTED, scenes.late_commit, ALL),
         without(m.LOCKED_TICKETS_OVERLOOKED, scenes.late_rollback, {"claimed"}),
         without(m.LOCKED_DUE_TIMES_OVERLOOKED, scenes.rollbacks_in_turn, {"promoted"}),
-        without(
-            m.LOCKED_TOKENS_OVERLOOKED, scenes.late_rollback, {"released", "failed", "reset"}
-        ),
+        without(m.LOCKED_TOKENS_OVERLOOKED, scenes.late_rollback, {"released", "failed", "reset"}),
         without(m.NO_LOOK_FOR_RESET_JOBS, scenes.late_commit, BY_HAND),
     ],
 )

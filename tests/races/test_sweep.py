@@ -51,7 +51,8 @@ def due_time(stage: Stage) -> None:
     """A DBA sets a delayed job's time to yesterday."""
     _enqueue(stage, delay="1 day")
     stage.db.execute(
-        "update rowqueue.jobs set run_after = run_after - interval '2 days' where status = 'pending'"
+        "update rowqueue.jobs set run_after = run_after - interval '2 days' "
+        "where status = 'pending'"
     )
 
 
@@ -116,9 +117,7 @@ def _raise_floors(stage: Stage) -> None:
 
 
 def _enqueue(stage: Stage, *, delay: str = "0") -> None:
-    stage.db.execute(
-        "select rowqueue.enqueue('lost', run_after => rowqueue._now() + %s)", [delay]
-    )
+    stage.db.execute("select rowqueue.enqueue('lost', run_after => rowqueue._now() + %s)", [delay])
 
 
 def _below_floor(stage: Stage) -> Any:

@@ -66,7 +66,7 @@ def test_the_seed_has_five_statements_and_a_table():
 
 def test_every_column_of_the_seeds_table_is_there_with_its_type(tx):
     columns = re.findall(r"^  (\w+) (\w+)", BLOCKS[0], flags=re.MULTILINE)
-    assert len(columns) == 17
+    assert len(columns) == 16
     short = {"integer": "INTEGER", "timestamp with time zone": "TIMESTAMPTZ"}
     for relation in ("jobs", "job"):
         found = tx.execute(
@@ -76,6 +76,7 @@ def test_every_column_of_the_seeds_table_is_there_with_its_type(tx):
         )
         types = {row.column_name: short.get(row.data_type, row.data_type.upper()) for row in found}
         assert {name: types[name] for name, _ in columns} == dict(columns)
+        assert types["last_error"] == "TEXT"
 
 
 def test_recent_failed_jobs_shows_the_last_20_that_failed(tx, clock):
@@ -205,7 +206,7 @@ def test_tick_takes_a_reset_job_in_hand_too(tx, stuck):
 def test_a_job_that_was_reset_in_its_last_attempt_runs_once_more_within_its_attempts(
     tx, clock, present
 ):
-    """ "Will be retried", says the seed; and no attempt is beyond max_attempts."""
+    """It will be retried, says the seed; and no attempt is beyond max_attempts."""
     clock.set(present - timedelta(hours=2))
     held = running(tx, max_attempts=1)
     clock.set(present)

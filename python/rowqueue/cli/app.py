@@ -64,11 +64,12 @@ class App(click.Group):
         except click.Abort:
             code = INTERRUPTED
         except OSError as error:
-            if error.errno != errno.EPIPE:
-                raise
-            # Who read our output has gone; nor may Python complain when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = FAILED
+            if error.errno == errno.EPIPE:
+                # Who read our output has gone; nor may Python complain when it flushes at exit.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                code = FAILED
+            else:
+                code = _complain(str(error), FAILED)
         sys.exit(code or DONE)
 
 

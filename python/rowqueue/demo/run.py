@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 from rich.console import Console
 
-from rowqueue import Queue, RowqueueError
+from rowqueue import Queue, WrongState
 from rowqueue.demo import faults, store
 from rowqueue.demo.connectors import SourceError
 from rowqueue.demo.database import Database, open_database
@@ -95,7 +95,8 @@ def _run(
         interrupts.hold()
         stack.enter_context(_tables(db, keep=keep))
         follower = Follower(Queue(db), clock)
-        stack.callback(_cancel_unfinished, db, follower)
+        _cancel_unfinished(db)
+        stack.callback(_cancel_unfinished, db)
         team = stack.enter_context(Workers(database.dsn, files))
         demo = Demo(plan, db, follower, team, view, clock, interrupts)
         with view.shown():
@@ -221,14 +222,15 @@ def _tables(db: Connection, *, keep: bool) -> Iterator[None]:
                 store.drop(db)
 
 
-def _cancel_unfinished(db: Connection, follower: Follower) -> None:
-    """Cancels what is left of a demo that ended early, lest another demo's workers get it."""
+def _cancel_unfinished(db: Connection) -> None:
+    """Cancels what is in the demo's queue, its own jobs or those of a demo that was killed."""
     queue = Queue(db)
-    for job in follower.jobs:
-        if not job.row.finished:
-            with suppress(RowqueueError, psycopg.Error):
-                if queue.cancel(job.id, reason="the demo was stopped") == "running":
-                    queue.cancel(job.id)
+    unfinished = "select id from rowqueue.job where queue = %s and completed_at is null"
+    with suppress(psycopg.OperationalError):
+        for (job_id,) in db.execute(unfinished, [QUEUE]).fetchall():
+            with suppress(WrongState):
+                if queue.cancel(job_id, reason="the demo was stopped") == "running":
+                    queue.cancel(job_id)
 
 
 def _greeting(database: Database, db: Connection) -> str:
