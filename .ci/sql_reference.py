@@ -1,9 +1,11 @@
-"""Writes ``docs/sql-reference.md`` from the catalogue of a freshly installed schema.
+"""Writes the pages of ``docs/`` that are made, not written.
 
-    python .ci/sql_reference.py            # write it
-    python .ci/sql_reference.py --check    # exit 1 when it is stale
+    python .ci/sql_reference.py            # write them
+    python .ci/sql_reference.py --check    # exit 1 when one is stale
 
-The same text comes out on every supported version of PostgreSQL.
+``sql-reference.md`` comes from the catalogue of a freshly installed schema, and is the same on
+every supported version of PostgreSQL. ``transitions.md`` comes from the table that drives the
+tests in ``tests/lifecycle``.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
+import runpy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +25,7 @@ from psycopg.rows import namedtuple_row
 from rowqueue import schema
 from rowqueue.embedded import EmbeddedPostgres
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "sql-reference.md"
+ROOT = Path(__file__).resolve().parents[1]
 
 _STAGES = {
     "2_enqueue": "Enqueue",
@@ -55,6 +58,24 @@ of a job's life. psql shows the same texts: `\\df+ rowqueue.*`, `\\d+ rowqueue.j
 All arguments can be named (`rowqueue.enqueue('sync', priority => 5)`). **State** says which status
 the function changes into which. **Role** says who may call it. **Repeat** says what a second call
 does. Names that begin with `_` are private and may change at any time.
+"""
+
+_TRANSITIONS = """\
+# Transitions
+
+<!-- Made from tests/lifecycle/transitions.py. Change it there, then: make sql-reference -->
+
+What each function makes of a job, by the state it finds it in. Every cell is tried by a test. A
+cell holds one of
+
+- a status: the call succeeds, and the job has that status then;
+- an SQLSTATE: the call raises it, and nothing changes;
+- what a batch function says about a job that it leaves as it is (`already`, `lost`, `cancel`,
+  `extended`), since it raises for none;
+- `-`: the call succeeds and has nothing to do or to show.
+
+"Same token" is the token of the claim under which the job ended. A lease that ran out still counts
+until somebody has taken the job back.
 """
 
 _FUNCTIONS: LiteralString = """
@@ -202,6 +223,19 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def transitions() -> str:
+    """Returns the page with the table of (status, function) -> next status or SQLSTATE."""
+    table = runpy.run_path(str(ROOT / "tests" / "lifecycle" / "transitions.py"))
+    return f"{_TRANSITIONS}\n{table['as_markdown']()}"
+
+
+def differences(page: Path, fresh: str) -> list[str]:
+    """Returns the lines in which a page differs from what it should be."""
+    written = page.read_text(encoding="utf-8") if page.exists() else ""
+    names = (str(page), "as it should be")
+    return [*difflib.unified_diff(written.splitlines(), fresh.splitlines(), *names, lineterm="")]
+
+
 def main() -> int:
     """Does what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -212,17 +246,16 @@ def main() -> int:
         psycopg.connect(postgres.dsn, autocommit=True) as connection,
     ):
         connection.execute(schema.render().encode())
-        fresh = reference(connection)
-    if not check:
-        PAGE.write_text(fresh, encoding="utf-8")
-        return 0
-    written = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    names = (str(PAGE), "the catalogue")
-    lines = (written.splitlines(), fresh.splitlines())
-    sys.stdout.writelines(f"{line}\n" for line in difflib.unified_diff(*lines, *names, lineterm=""))
-    if written != fresh:
-        print("stale: run `make sql-reference`", file=sys.stderr)
-    return int(written != fresh)
+        pages = {"sql-reference.md": reference(connection), "transitions.md": transitions()}
+    stale = []
+    for name, fresh in pages.items():
+        page = ROOT / "docs" / name
+        if not check:
+            page.write_text(fresh, encoding="utf-8")
+        stale += differences(page, fresh)
+    if stale:
+        print("\n".join([*stale, "stale: run `make sql-reference`"]))
+    return int(bool(stale))
 
 
 if __name__ == "__main__":

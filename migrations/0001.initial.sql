@@ -367,6 +367,7 @@ create table if not exists rowqueue.jobs (
     constraint jobs_completed_at_when_finished check ((status in ('pending', 'running')) = (completed_at is null)),
     constraint jobs_ticket_only_when_pending check (ticket is null or status = 'pending'),
     constraint jobs_running_has_lease check (status <> 'running' or (token is not null and lease_until is not null)),
+    constraint jobs_run_after_finite check (isfinite(run_after)),
     constraint jobs_counts_in_range check (attempts >= 0 and max_attempts between 1 and 1000 and timeout_ms > 0)
 ) partition by list (status);
 

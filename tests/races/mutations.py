@@ -104,6 +104,11 @@ NOTES_ARE_NEVER_FOREIGN = Mutation(
     (Edit(RAISE, "v_foreign := v_note.xid >= pg_snapshot_xmax(v_snapshot)", "v_foreign := false"),),
 )
 
+NO_FLOORS = Mutation(
+    "floors are never raised",
+    (Edit(RAISE, "if pg_current_xact_id_if_assigned() is not null then", "if true then"),),
+)
+
 # The third rule: a floor is only speed.
 NO_SWEEP = Mutation(
     "nothing looks below the floors",

@@ -225,7 +225,7 @@ def _tables(db: Connection, *, keep: bool) -> Iterator[None]:
 def _cancel_unfinished(db: Connection) -> None:
     """Cancels what is in the demo's queue, its own jobs or those of a demo that was killed."""
     queue = Queue(db)
-    unfinished = "select id from rowqueue.job where queue = %s and completed_at is null"
+    unfinished = "select id from rowqueue.job where queue = %s and status in ('pending', 'running')"
     with suppress(psycopg.OperationalError):
         for (job_id,) in db.execute(unfinished, [QUEUE]).fetchall():
             with suppress(WrongState):

@@ -20,7 +20,7 @@ AsyncConnection = psycopg.AsyncConnection[Any]
 # all the heartbeat. (Behind a transaction pooler a session setting would leak to other clients, so
 # there they wait.)
 _LOCK_WAIT = "select set_config('lock_timeout', %s, false)"
-_LONGEST_LOCK_WAIT_MS = 2000
+_LONGEST_LOCK_WAIT_MS = 500
 _LONGEST_HEARTBEAT_LOCK_WAIT_MS = 200
 
 _FIRST_RETRY = 0.1

@@ -26,7 +26,7 @@ logger = logging.getLogger("rowqueue")
 _MOST = 1000
 """Outcomes that go out together."""
 
-_TRIES = 10
+_TRIES = 20
 """How often a report is tried that fails for a reason of its own, such as a locked row."""
 
 Ended = tuple[Job, Outcome]

@@ -98,6 +98,7 @@ class Shift:
     async def _greet(self) -> None:
         settings = self._settings
         connection = await self._claim_line.connection()
+        await self._finish_line.connection()
         version = await client.run_async(connection, calls.version())
         logger.info(
             "worker %s starting: queues %s, concurrency %d, polling every %d ms, schema %s",
