@@ -3,6 +3,7 @@
 //   npm install
 //   ROWQUEUE_DSN=postgresql://… node worker.mjs [--burst] [QUEUE]        --burst: end when nothing is due
 //
+// ROWQUEUE_LEASE is how many seconds the database waits for a sign of life; 60 if not set.
 // All that a worker has to know stands in this file; what is right and when is decided in the database.
 
 import { createHash } from 'node:crypto';
@@ -28,8 +29,9 @@ const handlers = {
   },
 };
 
-const LEASE = '1 minute';
-const HEARTBEAT_MS = 20_000;
+const LEASE_SECONDS = Number(process.env.ROWQUEUE_LEASE ?? 60);
+const LEASE = `${LEASE_SECONDS} seconds`;
+const HEARTBEAT_MS = (LEASE_SECONDS * 1000) / 3;
 const PROGRESS_MS = 500;
 const POLL_MS = 2_000;
 
@@ -70,11 +72,11 @@ async function run(job) {
   const stop = new AbortController();
   const timeout = AbortSignal.timeout(job.timeout_ms);
   const signal = AbortSignal.any([stop.signal, timeout, shutdown.signal]);
-  // Every report tells whether to go on; a lost lease (RQ101) says no as an error.
+  // Every report tells whether to go on; for a job that is another's by now, an error does.
   const goOn = (answer) =>
     answer.then(
       (yes) => yes || stop.abort(new Error('cancelled')),
-      (error) => (error.code === 'RQ101' ? stop.abort(error) : console.error(`${id}: ${error.message}`)),
+      (error) => (isLost(error) ? stop.abort(error) : console.error(`${id}: ${error.message}`)),
     );
   const heartbeat = setInterval(() => goOn(call('extend_lease', id, token, LEASE)), HEARTBEAT_MS);
 
@@ -95,9 +97,10 @@ async function run(job) {
   };
 
   // A handler may be deaf to its signal; the worker isn't.
-  const stopped = new Promise((_, reject) =>
-    signal.addEventListener('abort', () => reject(signal.reason)),
-  );
+  const stopped = new Promise((_, reject) => {
+    const giveUp = () => reject(signal.reason);
+    signal.aborted ? giveUp() : signal.addEventListener('abort', giveUp);
+  });
 
   try {
     const result = await Promise.race([handler({ ...job, progress, signal }), stopped]);
@@ -107,7 +110,7 @@ async function run(job) {
     log('completed');
   } catch (error) {
     await sending;
-    if (error.code === 'RQ101' || signal.reason?.code === 'RQ101') {
+    if (isLost(error) || isLost(signal.reason)) {
       log('lost its lease: its result is dropped');
     } else if (shutdown.signal.aborted) {
       await call('release', id, token);
@@ -119,6 +122,11 @@ async function run(job) {
   } finally {
     clearInterval(heartbeat);
   }
+}
+
+/** Tells whether an error says that this worker no longer holds the job. */
+function isLost(error) {
+  return ['RQ001', 'RQ101', 'RQ102'].includes(error?.code);
 }
 
 /** Returns an error as text that Postgres can store. */
@@ -155,3 +163,4 @@ while (!shutdown.signal.aborted) {
   await sleep(POLL_MS, undefined, { signal: shutdown.signal }).catch(() => {});
 }
 await pool.end();
+process.exit(); // whatever a handler deaf to its signal may still be doing

@@ -6,11 +6,12 @@
 # COMMAND reads the payload from stdin and has JOB_ID and JOB_TYPE in its environment. What it prints, JSON, is the result; if
 # it exits with anything but 0, what it said on stderr is the error. A line "CURRENT TOTAL MESSAGE" on descriptor 3 reports
 # progress. SIGTERM stops it when the job was cancelled, the lease is lost, or this worker is to end, which gives the job back.
+# ROWQUEUE_LEASE is how many seconds the database waits for a sign of life; 60 if not set.
 set -u -m  # -m: a job and all that it starts are one process group
 burst=; [ "${1-}" = --burst ] && burst=yes && shift
 queue=${1:?a queue} && shift
 : "${1:?a command}"
-name=$(hostname):$$ tab=$(printf '\t') job= stop=
+name=$(hostname):$$ tab=$(printf '\t') job= stop= lease=${ROWQUEUE_LEASE:-60}
 stop_job() { kill -- "-$job" 2>/dev/null; }
 export PGCLIENTENCODING=UTF8 dir="$(mktemp -d)"
 mkfifo "$dir/progress"
@@ -18,16 +19,17 @@ trap 'rm -rf "$dir"' EXIT
 trap 'stop=yes; [ -z "$job" ] || stop_job' TERM INT
 
 # Runs SQL from stdin. A value never becomes part of it: psql quotes each :'name' itself, and reads long ones from a file.
-sql() { psql "${ROWQUEUE_DSN-}" -XAqt -F "$tab" -v ON_ERROR_STOP=1 -v id="${id-}" -v token="${token-}" "$@"; }
+sql() { psql "${ROWQUEUE_DSN-}" -XAqt -F "$tab" -v ON_ERROR_STOP=1 -v id="${id-}" -v token="${token-}" \
+    -v lease="$lease seconds" "$@"; }
 
 claim() { sql -v worker="$name" -v queue="$queue" <<'SQL'
 do $$ begin perform rowqueue.tick(); end $$;
-select id, token, job_type, payload from rowqueue.claim_next(:'worker', array[:'queue'], lease => '1 minute');
+select id, token, job_type, payload from rowqueue.claim_next(:'worker', array[:'queue'], lease => :'lease');
 SQL
 }
 beat() {
-    while sleep 15; do
-        [ "$(echo "select rowqueue.extend_lease(:'id', :'token', '1 minute')" | sql)" = t ] || stop_job
+    while sleep $((lease / 3)); do
+        [ "$(echo "select rowqueue.extend_lease(:'id', :'token', :'lease')" | sql)" = t ] || stop_job
     done
 }
 report() {

@@ -223,15 +223,17 @@ stable
 security invoker
 as $$
     select case
-        when pg_catalog.pg_column_size($1) > 1048576 then 'is larger than 1 MiB'
-        when pg_catalog.pg_column_size($1) < 1700 and pg_catalog.octet_length($1::pg_catalog.text) < 128 then null
+        -- In an array of its own, for a value read from a table may be compressed, and count as small.
+        when pg_catalog.pg_column_size(pg_catalog.jsonb_build_array($1)) > 1048576 then 'is larger than 1 MiB'
+        when pg_catalog.pg_column_size(pg_catalog.jsonb_build_array($1)) < 768
+            and pg_catalog.octet_length($1::pg_catalog.text) < 128 then null
         when $1 operator(pg_catalog.@?) 'strict $.**{64}' then 'is nested deeper than 63 levels'
         when $1 operator(pg_catalog.@?) '$.** ? (@.type() == "number"
             && (@ > 1e308 || @ < -1e308 || (@ != 0 && @ < 1e-307 && @ > -1e-307)))'
             then 'has a number beyond the range of a double (1e-307 to 1e308)'
-        -- A zero may carry 16,000 decimals in 28 bytes, so text can be 600 times as long.
-        when pg_catalog.pg_column_size($1) > 1700 and pg_catalog.octet_length($1::pg_catalog.text) > 1048576
-            then 'is larger than 1 MiB as text'
+        -- A zero may carry 16,383 decimals in 12 bytes: below 768 bytes even those stay within 1 MiB.
+        when pg_catalog.pg_column_size(pg_catalog.jsonb_build_array($1)) >= 768
+            and pg_catalog.octet_length($1::pg_catalog.text) > 1048576 then 'is larger than 1 MiB as text'
     end
 $$;
 
@@ -974,6 +976,7 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
+    c_pending constant text := 'pending';
     v_now timestamptz := rowqueue._now();
     v_due_floor timestamptz := (select w.due_floor from rowqueue.watermarks as w order by w.id desc limit 1);
     v_seen int;
@@ -994,8 +997,10 @@ begin
     ), first as materialized (
         select j.ctid
         from due as d
+        -- The status is compared with a variable, so that the planner cannot prove the predicate of jobs_live_due_idx, and walk
+        -- all that waits instead of asking by ctid.
         join rowqueue.jobs_live as j on j.ctid = d.ctid
-        where j.status = 'pending' and j.ticket is null
+        where j.status = c_pending and j.ticket is null
         order by d.priority desc, d.run_after
         limit _promote.max_jobs
         for update of j skip locked
@@ -1412,12 +1417,13 @@ as $$
 #variable_conflict use_column
 declare
     c_running constant text := 'running';
-    v_until timestamptz := rowqueue._now() + extend_leases.lease;
+    v_until timestamptz;
     v_ids uuid[];
     v_stopping boolean[];
 begin
     perform rowqueue._check_tokens(extend_leases.job_ids, extend_leases.tokens);
     perform rowqueue._check_lease(extend_leases.lease);
+    v_until := rowqueue._now() + extend_leases.lease;
 
     -- By id and in id order. The status is compared with a variable in a generic plan, so that the planner cannot prove the
     -- predicate of jobs_live_running_idx, and walk all that runs instead.

@@ -10,15 +10,17 @@ stable
 security invoker
 as $$
     select case
-        when pg_catalog.pg_column_size($1) > 1048576 then 'is larger than 1 MiB'
-        when pg_catalog.pg_column_size($1) < 1700 and pg_catalog.octet_length($1::pg_catalog.text) < 128 then null
+        -- In an array of its own, for a value read from a table may be compressed, and count as small.
+        when pg_catalog.pg_column_size(pg_catalog.jsonb_build_array($1)) > 1048576 then 'is larger than 1 MiB'
+        when pg_catalog.pg_column_size(pg_catalog.jsonb_build_array($1)) < 768
+            and pg_catalog.octet_length($1::pg_catalog.text) < 128 then null
         when $1 operator(pg_catalog.@?) 'strict $.**{64}' then 'is nested deeper than 63 levels'
         when $1 operator(pg_catalog.@?) '$.** ? (@.type() == "number"
             && (@ > 1e308 || @ < -1e308 || (@ != 0 && @ < 1e-307 && @ > -1e-307)))'
             then 'has a number beyond the range of a double (1e-307 to 1e308)'
-        -- A zero may carry 16,000 decimals in 28 bytes, so text can be 600 times as long.
-        when pg_catalog.pg_column_size($1) > 1700 and pg_catalog.octet_length($1::pg_catalog.text) > 1048576
-            then 'is larger than 1 MiB as text'
+        -- A zero may carry 16,383 decimals in 12 bytes: below 768 bytes even those stay within 1 MiB.
+        when pg_catalog.pg_column_size(pg_catalog.jsonb_build_array($1)) >= 768
+            and pg_catalog.octet_length($1::pg_catalog.text) > 1048576 then 'is larger than 1 MiB as text'
     end
 $$;
 

@@ -16,6 +16,7 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
+    c_pending constant text := 'pending';
     v_now timestamptz := rowqueue._now();
     v_due_floor timestamptz := (select w.due_floor from rowqueue.watermarks as w order by w.id desc limit 1);
     v_seen int;
@@ -36,8 +37,10 @@ begin
     ), first as materialized (
         select j.ctid
         from due as d
+        -- The status is compared with a variable, so that the planner cannot prove the predicate of jobs_live_due_idx, and walk
+        -- all that waits instead of asking by ctid.
         join rowqueue.jobs_live as j on j.ctid = d.ctid
-        where j.status = 'pending' and j.ticket is null
+        where j.status = c_pending and j.ticket is null
         order by d.priority desc, d.run_after
         limit _promote.max_jobs
         for update of j skip locked

@@ -16,12 +16,13 @@ as $$
 #variable_conflict use_column
 declare
     c_running constant text := 'running';
-    v_until timestamptz := rowqueue._now() + extend_leases.lease;
+    v_until timestamptz;
     v_ids uuid[];
     v_stopping boolean[];
 begin
     perform rowqueue._check_tokens(extend_leases.job_ids, extend_leases.tokens);
     perform rowqueue._check_lease(extend_leases.lease);
+    v_until := rowqueue._now() + extend_leases.lease;
 
     -- By id and in id order. The status is compared with a variable in a generic plan, so that the planner cannot prove the
     -- predicate of jobs_live_running_idx, and walk all that runs instead.

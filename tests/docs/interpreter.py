@@ -14,6 +14,7 @@ from types import ModuleType
 
 def main(mark: str) -> None:
     """Serves until stdin ends."""
+    sys.path[0] = ""  # the reader's folder, as if this were Python's own prompt
     namespace = ModuleType("__main__")
     sys.modules["__main__"] = namespace
     for request in sys.stdin:

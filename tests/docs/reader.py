@@ -120,10 +120,14 @@ class Reader:
                 stderr=subprocess.STDOUT,
             )
         try:
-            eventually(lambda: self._ids.match(shown, log.read_text()), what=command)
+            eventually(
+                lambda: self._ids.match(shown, log.read_text()) or process.poll() is not None,
+                what=command,
+            )
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=20)
+        self._ids.check(shown, log.read_text())
         assert process.returncode == 0, log.read_text()
 
     def _session(self, command: list[str]) -> Session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -38,6 +39,14 @@ def database(document: Path, request: pytest.FixtureRequest) -> Iterator[str]:
         clear_up(session)
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder to work in, which a server that runs as another user can reach too."""
+    with TemporaryDirectory(prefix="rowqueue-reader-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
 def clear_up(session: psycopg.Connection) -> None:
     """Drops the databases and roles that a reader made."""
     for kind, catalogue, column in (
@@ -51,10 +60,8 @@ def clear_up(session: psycopg.Connection) -> None:
 
 
 @pytest.mark.parametrize("document", WITH_BLOCKS, ids=name)
-def test_a_reader_gets_what_the_document_shows(
-    document: Path, database: str, tmp_path: Path
-) -> None:
-    with Reader(database, tmp_path) as reader:
+def test_a_reader_gets_what_the_document_shows(document: Path, database: str, folder: Path) -> None:
+    with Reader(database, folder) as reader:
         for block in blocks(document):
             try:
                 reader.follow(block)

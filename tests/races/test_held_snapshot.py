@@ -10,13 +10,12 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import psycopg
-import pytest
 
 from races.mutations import NO_FLOORS
-from races.stage import Connect, Stage
+from races.stage import Stage
 
-ROUNDS = 8
-JOBS_A_ROUND = 300
+ROUNDS = 6
+JOBS_A_ROUND = 400
 ENTRIES_READ = """
     select sum(pg_stat_get_xact_tuples_returned(c.oid))
     from pg_class as c
@@ -31,50 +30,44 @@ class Work(NamedTuple):
     pages: int
 
 
-@pytest.fixture
-def holder(connect: Connect) -> Any:
-    """An idle session, as a report or a dump leaves it, that will hold a snapshot."""
-    return connect()
-
-
-def test_no_function_slows_down(stage: Stage, holder: psycopg.Connection[Any]) -> None:
-    first, last = _first_and_last_round(stage, holder)
+def test_no_function_slows_down(stage: Stage) -> None:
+    first, last = _early_and_late_work(stage)
     grown = {
         name: f"{first[name]} -> {last[name]}"
         for name in first
-        if last[name].entries > first[name].entries + 30 or last[name].pages > first[name].pages * 2
+        if last[name].entries > first[name].entries + 30
+        or last[name].pages > first[name].pages + 30
     }
     assert grown == {}
 
 
-def test_without_floors_they_slow_down(stage: Stage, holder: psycopg.Connection[Any]) -> None:
+def test_without_floors_they_slow_down(stage: Stage) -> None:
     NO_FLOORS.apply(stage.db)
-    first, last = _first_and_last_round(stage, holder)
-    gone = (ROUNDS - 1) * JOBS_A_ROUND
+    first, last = _early_and_late_work(stage)
+    gone = (ROUNDS - 2) * JOBS_A_ROUND
     for name in ("claim_next", "claim_next when nothing is due", "reap_stuck"):
         assert last[name].entries >= first[name].entries + gone
-        assert last[name].pages >= first[name].pages * 5
+        assert last[name].pages >= first[name].pages + 100
 
 
-def _first_and_last_round(
-    stage: Stage, holder: psycopg.Connection[Any]
-) -> tuple[dict[str, Work], dict[str, Work]]:
+def _early_and_late_work(stage: Stage) -> tuple[dict[str, Work], dict[str, Work]]:
     _mostly_pending_when_analysed(stage)
+    holder, worker = stage.connect(), stage.connect()
     holder.execute("begin isolation level repeatable read")
     holder.execute("select count(*) from rowqueue.jobs")
     rounds = []
     for _ in range(ROUNDS):
         _jobs_come_and_go(stage)
-        rounds.append(_work_of_each_function(stage))
-    return rounds[0], rounds[-1]
+        rounds.append(_work_of_each_function(stage, worker))
+    # In the first round the session reads the catalogue.
+    return rounds[1], rounds[-1]
 
 
 def _mostly_pending_when_analysed(stage: Stage) -> None:
-    """A backlog waits and hardly anything runs: statistics that tempt the planner."""
+    """A backlog waits and nothing runs: statistics that tempt the planner."""
     stage.db.execute(
-        "select rowqueue.enqueue('sync', queue => 'backlog') from generate_series(1, 2000)"
+        "select rowqueue.enqueue('sync', queue => 'backlog') from generate_series(1, 1000)"
     )
-    stage.db.execute("select rowqueue.claim_next('w', '{backlog}')")
     stage.db.execute("vacuum analyze rowqueue.jobs_live")
 
 
@@ -91,19 +84,22 @@ def _jobs_come_and_go(stage: Stage) -> None:
     stage.tick(2)
 
 
-def _work_of_each_function(stage: Stage) -> dict[str, Work]:
+def _work_of_each_function(stage: Stage, worker: psycopg.Connection[Any]) -> dict[str, Work]:
     work: dict[str, Work] = {}
 
     def measure(name: str, call: str, *params: Any) -> list[Any]:
-        rows, work[name] = _measured(stage.connect(), call, params)
+        rows, work[name] = _measured(worker, call, params)
         return rows
 
     measure("tick", "select rowqueue.tick()")
     measure("reap_stuck", "select * from rowqueue.reap_stuck()")
     measure("claim_next when nothing is due", "select * from rowqueue.claim_next('w')")
     measure("enqueue", "select rowqueue.enqueue('sync') from generate_series(1, 20)")
-    measure("enqueue with a key", "select rowqueue.enqueue('sync', unique_key => 'same')")
-    measure("enqueue with the key again", "select rowqueue.enqueue('sync', unique_key => 'same')")
+    # A key of this round: all uses of one key leave entries in the place where the next one looks.
+    key = stage.value("select rowqueue._now()::text")
+    keyed = "select rowqueue.enqueue('sync', unique_key => %s)"
+    measure("enqueue with a key", keyed, key)
+    measure("enqueue with the key again", keyed, key)
     jobs = measure("claim_next", "select id, token from rowqueue.claim_next('w', max_jobs => 20)")
     ids, tokens = [job.id for job in jobs], [job.token for job in jobs]
     measure("extend_leases", "select * from rowqueue.extend_leases(%s, %s)", ids, tokens)
@@ -125,11 +121,10 @@ def _measured(
     """Makes a call once for its rows and entries, and once more for its pages, rolled back."""
     with session.transaction(force_rollback=True):
         explain = f"explain (analyze, buffers, format json) {call}"
-        [[[plan]]] = session.execute(explain, params).fetchall()  # type: ignore[call-overload]
+        [[[plan]]] = session.execute(explain, params).fetchall()
         pages = plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
     with session.transaction():
         [[before]] = session.execute(ENTRIES_READ).fetchall()
         rows = session.execute(call, params).fetchall()
         [[after]] = session.execute(ENTRIES_READ).fetchall()
-    session.close()
     return rows, Work(int(after - before), pages)

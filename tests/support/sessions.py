@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import psycopg
@@ -21,13 +21,13 @@ class Answer:
         self._pid = pid
         self._observer = observer
 
-    def waits(self) -> bool:
-        """Returns once the statement has ended or waits for a lock: whether it waits."""
-        seen = eventually(
-            lambda: "ended" if self._future.done() else self._is_blocked() and "waits",
-            what=f"session {self._pid} to end its statement or to wait",
-        )
-        return seen == "waits"
+    def waits(self, for_: Session | None = None) -> bool:
+        """Returns once the statement has ended or waits for a lock: whether it waits.
+
+        Args:
+            for_: the session that it is to wait for; any if left out.
+        """
+        return eventually(lambda: self._state(for_), what=f"session {self._pid}") == "waits"
 
     def rows(self) -> list[Any]:
         """Waits for the answer and returns its rows, or raises the statement's error."""
@@ -38,8 +38,16 @@ class Answer:
         [[value]] = self.rows()
         return value
 
-    def _is_blocked(self) -> bool:
-        return is_blocked(self._observer, self._pid)
+    def _state(self, for_: Session | None) -> str | None:
+        wait([self._future], timeout=0.002)
+        if self._future.done():
+            return "ended"
+        if for_ is None:
+            blocked = is_blocked(self._observer, self._pid)
+        else:
+            query = "select %s = any(pg_blocking_pids(%s))"
+            blocked = self._observer.execute(query, [for_.pid, self._pid]).fetchone() == (True,)
+        return "waits" if blocked else None
 
 
 class Session:

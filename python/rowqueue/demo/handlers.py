@@ -14,11 +14,11 @@ from uuid import UUID
 
 import psycopg
 
+from rowqueue import Job, Worker
 from rowqueue.demo import faults, lifeline, store
 from rowqueue.demo.connectors import Connector, Share, connector_type, open_source
 from rowqueue.demo.export import new_file
 from rowqueue.demo.names import FOLDER_VARIABLE, QUEUE, WORKER_VARIABLE
-from rowqueue.worker import Job, Worker
 
 _ERRORS_MAX = 100
 

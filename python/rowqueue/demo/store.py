@@ -15,12 +15,13 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from rowqueue.demo.connectors import Page, Record
+from rowqueue.demo.text import clean
 
 Connection = psycopg.Connection[Any]
 T = TypeVar("T")
 
-# What a record is refused for: text that jsonb can't hold, a number or a key out of range.
-_UNSTORABLE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
+# What a record is refused for: text that is none, a number or a key out of range.
+_UNSTORABLE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeEncodeError)
 
 _CREATE = """
     create schema rowqueue_demo;
@@ -139,7 +140,7 @@ def save_page(db: Connection, sync: Sync, page: Page) -> None:
         db.cursor().executemany(
             "insert into rowqueue_demo.sync_errors (sync_id, page, number, message)"
             " values (%s, %s, %s, %s) on conflict do nothing",
-            [(sync.id, page.number, n, message) for n, message in enumerate(errors, start=1)],
+            [(sync.id, page.number, n, clean(message)) for n, message in enumerate(errors, 1)],
         )
         db.execute(
             "update rowqueue_demo.sync_log set pages_done = greatest(pages_done, %s) where id = %s",
@@ -204,7 +205,7 @@ def _upsert(db: Connection, sync: Sync, records: list[Record]) -> list[str]:
             _upsert_all(db, sync, records)
     except _UNSTORABLE as error:
         if len(records) == 1:
-            return [f"{records[0].key[:100]}: {error.diag.message_primary or error}"]
+            return [f"{records[0].key[:100]}: {str(error).splitlines()[0]}"]
         return [message for record in records for message in _upsert(db, sync, [record])]
     return []
 

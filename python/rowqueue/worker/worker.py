@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from rowqueue.worker.handlers import Function, Handler, mode_of
-from rowqueue.worker.settings import MAX_CLAIM, Settings, default_name
+from rowqueue.worker.settings import Settings, default_name
 from rowqueue.worker.shift import Shift
 from rowqueue.worker.signals import stop_on_signal
 
@@ -88,7 +88,7 @@ class Worker:
             name=name or default_name(),
             lease=lease,
             poll_interval=poll_interval,
-            prefetch=min(prefetch, MAX_CLAIM),
+            prefetch=prefetch,
             shutdown_grace=shutdown_grace,
             cancel_grace=cancel_grace,
             unknown_delay=unknown_delay,

@@ -100,7 +100,14 @@ class CsvConnector:
 
 def _delimiter(line: str) -> str:
     """Returns the delimiter that cuts the header line into the most fields."""
-    return max(_DELIMITERS, key=lambda mark: len(next(csv.reader([line], delimiter=mark), [])))
+    return max(_DELIMITERS, key=lambda mark: _field_count(line, mark))
+
+
+def _field_count(line: str, delimiter: str) -> int:
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter, strict=True), []))
+    except csv.Error:
+        return 0
 
 
 def _header(names: list[str]) -> list[str]:

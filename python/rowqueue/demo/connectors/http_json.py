@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from itertools import islice
 from time import monotonic
 from typing import Any
@@ -117,6 +117,7 @@ def _get(url: str, place: int) -> _Answer:
             link = _NEXT_LINK.search(", ".join(response.headers.get_all("Link", [])))
         document = json.loads(body)
     except HTTPError as error:
+        error.close()
         raise SourceError(f"{_shown(url)} answers {error.code} {error.reason}") from error
     except (OSError, HTTPException) as error:
         raise SourceError(f"{_shown(url)}: {getattr(error, 'reason', error)}") from error
@@ -147,6 +148,9 @@ def _read(response: HTTPResponse) -> bytes:
             raise SourceError(f"a page has more than {_ANSWER_SIZE_MAX} bytes")
         if monotonic() > deadline:
             raise SourceError(f"a page takes more than {_ANSWER_TIME_MAX:.0f} s")
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdigit() and len(body) < int(announced):
+        raise IncompleteRead(bytes(body), int(announced) - len(body))
     return bytes(body)
 
 

@@ -1,0 +1,193 @@
+"""Every pair of calls on one job, at the same time and in both orders.
+
+One session makes a call in a transaction and leaves it open; another makes its own, which ends or
+waits; then the first one commits or rolls back. What comes of it (both answers and the whole row) must
+be what comes of the two calls one after the other, in one order or the other. The clock stands still,
+so that rows can be compared to the microsecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations, product
+from typing import Any
+
+import psycopg
+import pytest
+
+from races.stage import Stage
+from support.calls import claim_one, enqueue, rows, stored, value
+
+CALLS = {
+    "claim": "select 'claimed' from rowqueue.claim_next('other', lease => '1 hour')",
+    "complete": """select rowqueue.complete(%(id)s, %(token)s, '{"by": "complete"}')""",
+    "complete_many": "select outcome from rowqueue.complete_many(%(ids)s, %(tokens)s)",
+    "fail": "select rowqueue.fail_with_backoff(%(id)s, %(token)s, 'it failed')",
+    "fail for good": "select rowqueue.fail_with_backoff(%(id)s, %(token)s, 'bad', retry => false)",
+    "release": "select rowqueue.release(%(id)s, %(token)s)",
+    "cancel": "select rowqueue.cancel(%(id)s, 'no longer needed')",
+    "reap": "select outcome from rowqueue.reap_stuck()",
+    "extend": "select rowqueue.extend_lease(%(id)s, %(token)s, '2 hours')",
+    "extend_leases": "select outcome from rowqueue.extend_leases(%(ids)s, %(tokens)s, '3 hours')",
+    "progress": "select rowqueue.report_progress(%(id)s, %(token)s, 5, 10, 'half')",
+    "retry": "select rowqueue.retry(%(id)s)",
+    "reset by hand": """
+        update rowqueue.jobs set status = 'pending', started_at = null
+        where id = %(id)s and status = 'running'
+        returning 'reset'
+    """,
+}
+# These pass over a row that another session holds, as if they had come when it was not there.
+NEVER_WAIT = {"claim", "reap"}
+# Of these, one at the most ends an attempt.
+ENDINGS = {"complete", "fail", "fail for good", "release", "reap", "reset by hand"}
+NOTHING: list[str] = []
+STATES = ("pending", "running", "expired", "stopping", "superseded", "failed", "cancelled", "done")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of some calls: their answers, and the job's row."""
+
+    answers: tuple[Any, ...]
+    row: Any
+
+
+class Trial:
+    """Makes a job in some state, over and over, and calls on it."""
+
+    def __init__(self, stage: Stage, state: str) -> None:
+        self._db = stage.db
+        self._state = state
+        self._serial: dict[Sequence[str], Ended] = {}
+        self._first, self._second = stage.session(), stage.session()
+
+    def in_turn(self, *calls: str) -> Ended:
+        """What comes of calls that are made one after the other."""
+        if calls not in self._serial:
+            job = self._job()
+            answers = tuple(_answer(self._db, call, job) for call in calls)
+            self._serial[calls] = self._ended(answers, job)
+        return self._serial[calls]
+
+    def at_once(self, first: str, second: str, ending: str) -> Ended:
+        """What comes of two calls, the second made before the first one's transaction ends."""
+        job = self._job()
+        self._first.execute("begin")
+        one = _answer(self._first.connection, first, job)
+        answer = self._second.start(CALLS[second], job)
+        answer.waits()
+        self._first.execute(ending)
+        try:
+            other: Any = [row[0] for row in answer.rows()]
+        except psycopg.Error as error:
+            other = error.sqlstate
+        return self._ended((one, other), job)
+
+    def _job(self) -> dict[str, Any]:
+        job_id = enqueue(self._db)
+        job = claim_one(self._db)
+        held = {"job_id": job_id, "token": job.token}
+        match self._state:
+            case "pending":
+                rows(self._db, "release", **held)
+            case "expired":
+                self._db.execute(
+                    "update rowqueue.jobs set lease_until = rowqueue._now() - interval '1 second'"
+                )
+            case "stopping":
+                value(self._db, "cancel", job_id=job_id, reason="first reason")
+            case "superseded":
+                rows(self._db, "release", **held)
+                claim_one(self._db)
+            case "failed":
+                rows(self._db, "fail_with_backoff", **held, error="before", retry=False)
+            case "cancelled":
+                rows(self._db, "release", **held)
+                rows(self._db, "cancel", job_id=job_id)
+            case "done":
+                rows(self._db, "complete", **held)
+        return {
+            "id": job_id,
+            "token": job.token,
+            "ids": [job_id],
+            "tokens": [job.token],
+        }
+
+    def _ended(self, answers: tuple[Any, ...], job: dict[str, Any]) -> Ended:
+        row = stored(self._db, job["id"])
+        self._db.execute("delete from rowqueue.jobs")
+        known = {None: None, job["token"]: "the token"}
+        return Ended(
+            answers,
+            row._replace(
+                id=None,
+                ticket=row.ticket is not None,
+                token=known.get(row.token, "a newer token"),
+            ),
+        )
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_two_calls_at_once_are_as_good_as_two_in_turn(stage: Stage, state: str) -> None:
+    trial = Trial(stage, state)
+    odd = []
+    for first, second in product(CALLS, repeat=2):
+        alone = trial.in_turn(first)
+        if isinstance(alone.answers[0], str):
+            continue  # It is refused, and its transaction with it.
+
+        seen = trial.at_once(first, second, "commit")
+        allowed = [trial.in_turn(first, second), _swapped(trial.in_turn(second, first))]
+        if second in NEVER_WAIT:
+            allowed.append(Ended((*alone.answers, NOTHING), alone.row))
+        if seen not in allowed:
+            odd.append(_report(first, second, "commit", seen, allowed))
+
+        seen = trial.at_once(first, second, "rollback")
+        allowed = [Ended(alone.answers + trial.in_turn(second).answers, trial.in_turn(second).row)]
+        if second in NEVER_WAIT:
+            allowed.append(Ended((*alone.answers, NOTHING), trial.in_turn().row))
+        if seen not in allowed:
+            odd.append(_report(first, second, "rollback", seen, allowed))
+    assert not odd, "\n".join(odd)
+
+
+@pytest.mark.parametrize("state", ["running", "expired", "stopping"])
+def test_of_two_calls_that_end_an_attempt_exactly_one_wins(stage: Stage, state: str) -> None:
+    trial = Trial(stage, state)
+    for first, second in permutations(sorted(ENDINGS), 2):
+        if isinstance(trial.in_turn(first).answers[0], str) or not trial.in_turn(first).answers[0]:
+            continue  # A reaper finds nothing while the lease lasts.
+        seen = trial.at_once(first, second, "commit")
+        assert _won(seen.answers[0])
+        assert not _won(seen.answers[1]), f"{first}, then {second}: {seen}"
+
+
+def _won(answer: Any) -> bool:
+    return isinstance(answer, list) and answer != NOTHING
+
+
+def _answer(session: psycopg.Connection[Any], call: str, job: dict[str, Any]) -> Any:
+    """The first column of a call's answer, or its SQLSTATE."""
+    try:
+        return [row[0] for row in session.execute(CALLS[call], job).fetchall()]
+    except psycopg.Error as error:
+        return error.sqlstate
+
+
+def _swapped(ended: Ended) -> Ended:
+    return Ended(ended.answers[::-1], ended.row)
+
+
+def _report(first: str, second: str, ending: str, seen: Ended, allowed: list[Ended]) -> str:
+    lines = [f"{first} ({ending}) and {second}: {seen.answers}"]
+    for other in allowed:
+        differences = [
+            f"{name} is {ours!r} instead of {theirs!r}"
+            for name, ours, theirs in zip(seen.row._fields, seen.row, other.row, strict=True)
+            if ours != theirs
+        ]
+        lines.append(f"    allowed: {other.answers}; {', '.join(differences) or 'same row'}")
+    return "\n".join(lines)
