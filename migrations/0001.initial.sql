@@ -2244,6 +2244,72 @@ $$;
 
 revoke all on function rowqueue._raise_lanes from public;
 
+-- sql/6_maintain/_stray_lanes.sql
+-- Lanes that have jobs and do not exist: at most one between each two that do, in claim order and in due order. Only gaps are
+-- read, from both ends by the index, so that it costs a few probes a lane, whatever the lanes hold.
+create or replace function rowqueue._stray_lanes(queues text[])
+returns table (queue text, priority int)
+language plpgsql
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set jit = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+#variable_conflict use_column
+declare
+    v_lane record;
+    v_queue text := '';
+    v_priority int := 0;
+begin
+    for v_lane in
+        select l.queue, l.priority from rowqueue._lanes_of(_stray_lanes.queues) as l order by l.queue, l.priority
+    loop
+        return query
+        (
+            select j.queue, j.priority
+            from rowqueue.jobs_live as j
+            where j.ticket is not null
+            and (j.queue, j.priority) > (v_queue, v_priority) and (j.queue, j.priority) < (v_lane.queue, v_lane.priority)
+            order by j.queue, j.priority
+            limit 1
+        )
+        union
+        (
+            select j.queue, j.priority
+            from rowqueue.jobs_live as j
+            where j.ticket is null and j.status = 'pending' and j.queue > v_queue and j.queue < v_lane.queue
+            order by j.queue
+            limit 1
+        );
+        v_queue := v_lane.queue;
+        v_priority := v_lane.priority;
+    end loop;
+
+    -- Beyond the last one there is no upper end.
+    return query
+    (
+        select j.queue, j.priority
+        from rowqueue.jobs_live as j
+        where j.ticket is not null and (j.queue, j.priority) > (v_queue, v_priority)
+        order by j.queue, j.priority
+        limit 1
+    )
+    union
+    (
+        select j.queue, j.priority
+        from rowqueue.jobs_live as j
+        where j.ticket is null and j.status = 'pending' and j.queue > v_queue
+        order by j.queue
+        limit 1
+    );
+end
+$$;
+
+revoke all on function rowqueue._stray_lanes from public;
+
 -- sql/6_maintain/_sweep.sql
 -- Looks where nothing should be: below the floors, and in lanes that do not exist. Makes what it finds claimable, counts it in
 -- the sequence rowqueue.below_floor, and returns how many. A DBA's UPDATE of queue, priority or ticket can put a job there; the
@@ -2278,37 +2344,8 @@ declare
 begin
     select w.* into v_note from rowqueue.watermarks as w order by w.id desc limit 1;
 
-    -- Jobs between two lanes that exist, in claim order, stand in a lane that does not: make it.
     insert into rowqueue.lanes (queue, priority)
-    select stray.queue, stray.priority
-    from (
-        select l.queue, l.priority, lead(l.queue) over w as next_queue, lead(l.priority) over w as next_priority
-        from (
-            select '' as queue, 0 as priority
-            union all
-            select l.queue, l.priority from rowqueue._lanes_of(v_queues) as l
-        ) as l
-        window w as (order by l.queue, l.priority)
-    ) as gap
-    cross join lateral (
-        (
-            select j.queue, j.priority
-            from rowqueue.jobs_live as j
-            where j.ticket is not null and (j.queue, j.priority) > (gap.queue, gap.priority)
-            and (gap.next_queue is null or (j.queue, j.priority) < (gap.next_queue, gap.next_priority))
-            order by j.queue, j.priority
-            limit 1
-        )
-        union
-        (
-            select j.queue, j.priority
-            from rowqueue.jobs_live as j
-            where j.ticket is null and j.status = 'pending' and j.queue > gap.queue
-            and (gap.next_queue is null or j.queue < gap.next_queue)
-            order by j.queue
-            limit 1
-        )
-    ) as stray;
+    select s.queue, s.priority from rowqueue._stray_lanes(v_queues) as s;
     get diagnostics v_found = row_count;
 
     loop

@@ -74,6 +74,7 @@
 \ir 6_maintain/_end_crash.sql
 \ir 6_maintain/reap_stuck.sql
 \ir 6_maintain/_raise_floors.sql
+\ir 6_maintain/_stray_lanes.sql
 \ir 6_maintain/_sweep.sql
 \ir 6_maintain/_make_partitions.sql
 \ir 6_maintain/tick.sql

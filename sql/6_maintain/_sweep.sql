@@ -31,37 +31,8 @@ declare
 begin
     select w.* into v_note from rowqueue.watermarks as w order by w.id desc limit 1;
 
-    -- Jobs between two lanes that exist, in claim order, stand in a lane that does not: make it.
     insert into rowqueue.lanes (queue, priority)
-    select stray.queue, stray.priority
-    from (
-        select l.queue, l.priority, lead(l.queue) over w as next_queue, lead(l.priority) over w as next_priority
-        from (
-            select '' as queue, 0 as priority
-            union all
-            select l.queue, l.priority from rowqueue._lanes_of(v_queues) as l
-        ) as l
-        window w as (order by l.queue, l.priority)
-    ) as gap
-    cross join lateral (
-        (
-            select j.queue, j.priority
-            from rowqueue.jobs_live as j
-            where j.ticket is not null and (j.queue, j.priority) > (gap.queue, gap.priority)
-            and (gap.next_queue is null or (j.queue, j.priority) < (gap.next_queue, gap.next_priority))
-            order by j.queue, j.priority
-            limit 1
-        )
-        union
-        (
-            select j.queue, j.priority
-            from rowqueue.jobs_live as j
-            where j.ticket is null and j.status = 'pending' and j.queue > gap.queue
-            and (gap.next_queue is null or j.queue < gap.next_queue)
-            order by j.queue
-            limit 1
-        )
-    ) as stray;
+    select s.queue, s.priority from rowqueue._stray_lanes(v_queues) as s;
     get diagnostics v_found = row_count;
 
     loop

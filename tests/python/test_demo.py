@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import psycopg
 import pytest
 from pytest_postgresql.executors import NoopExecutor
 
+from rowqueue.demo.interrupts import Interrupts
 from rowqueue.embedded import Binaries
 from support.command import NO_DSN, invoke
 from support.server import Server, fresh_database
@@ -51,7 +53,7 @@ def environment(scratch: Path) -> dict[str, str]:
 
 
 def is_gone(pid: int) -> bool:
-    """Whether a process has ended. (One that has, and that nobody waits for, is a zombie.)"""
+    """Whether a process has ended, even if its parent has not taken notice yet."""
     state = subprocess.run(
         ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
@@ -76,7 +78,7 @@ def empty_database(server: Server, template: NoopExecutor) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def runs(
     source: str, empty_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Run]:
+) -> Iterator[dict[str, Run]]:
     """Three demos, side by side: each waits most of the time for a lease to run out."""
     folder = tmp_path_factory.mktemp("runs")
     common = [*COMMAND, "--source", source, "--workspaces", "3", "--workers", "2"]
@@ -102,11 +104,15 @@ def runs(
         os.close(terminal)
         for name in ("kept", "given"):
             printed[name], complaints = started[name].communicate()
-            assert complaints == b""
-    return {
+            assert complaints.decode() == ""
+    yield {
         name: Run(process.wait(), printed[name].decode(), folder / name)
         for name, process in started.items()
     }
+    kept = json.loads(printed["kept"])
+    os.kill(kept["server_pid"], signal.SIGTERM)
+    eventually(lambda: is_gone(kept["server_pid"]), what="the server to end")
+    shutil.rmtree(Path(kept["folder"]).parent)
 
 
 def _read(terminal: int) -> bytes:
@@ -150,17 +156,17 @@ def test_the_second_job_type_exports_what_the_first_one_found(runs: dict[str, Ru
 def test_what_is_kept_can_be_looked_at_with_the_line_it_prints(
     runs: dict[str, Run], binaries: Binaries
 ) -> None:
-    kept = json.loads(runs["kept"].printed)
-    line = [*shlex.split(kept["psql"]), "-Atc", "select count(*) from rowqueue_demo.records"]
+    line = json.loads(runs["kept"].printed)["psql"]
+    path = f"{Path(binaries / 'psql').parent}{os.pathsep}{os.environ['PATH']}"
 
     shown = subprocess.run(
-        [str(binaries / "psql"), *line[1:]], capture_output=True, text=True, check=True
+        ["sh", "-c", line], env={"PATH": path}, capture_output=True, text=True, check=True
     ).stdout
-    os.kill(kept["server_pid"], signal.SIGTERM)
+    with psycopg.connect(shlex.split(line)[1]) as db:
+        records = db.execute("select count(*) from rowqueue_demo.records").fetchone()
 
     assert re.search(r"sync +\| completed +\| +2 +\| +1 +\| worker lost", shown)
-    assert shown.splitlines()[-1] == str(ROWS)
-    eventually(lambda: is_gone(kept["server_pid"]), what="the server to end")
+    assert records == (ROWS,)
 
 
 def test_a_terminal_shows_bars_and_then_what_happened(runs: dict[str, Run]) -> None:
@@ -234,11 +240,10 @@ def _running(db: Db) -> int:
     return len(db.execute("select from rowqueue.jobs where status = 'running'").fetchall())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_demo_leaves_nothing_running(
-    interrupted: Callable[[signal.Signals], Run], db: Db, number: signal.Signals
+    interrupted: Callable[[signal.Signals], Run], db: Db
 ) -> None:
-    run = interrupted(number)
+    run = interrupted(signal.SIGINT)
 
     assert run.code == 130
     assert len(run.pids()) >= 2
@@ -256,6 +261,20 @@ def test_the_workers_of_a_demo_that_is_killed_end_too(
 
     assert len(run.pids()) >= 2
     eventually(lambda: all(is_gone(pid) for pid in run.pids()), what="the workers to end")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_waits_while_it_is_held(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with Interrupts() as interrupts:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+        interrupts.hold()
+        interrupts.check()
+        signal.raise_signal(number)
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.check()
+    assert signal.getsignal(number) == before
 
 
 def test_two_demos_do_not_share_a_database(db: Db, dsn: str, source: str) -> None:

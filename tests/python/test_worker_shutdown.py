@@ -160,6 +160,26 @@ async def test_cancelling_run_async_releases_the_jobs_without_a_grace(
     assert not worker.running
 
 
+def test_a_loop_that_ends_under_a_worker_releases_the_jobs(dsn: str, db: Session) -> None:
+    worker = quick_worker(dsn, shutdown_grace=timedelta(hours=1))
+
+    async def main() -> None:
+        begun = asyncio.Event()
+
+        @worker.handler("sync")
+        async def sync(job: Job) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        beside = asyncio.create_task(worker.run_async())
+        await begun.wait()
+        assert not beside.done()  # asyncio.run now cancels every task there is
+
+    job_id = enqueue(db)
+    asyncio.run(main())
+    assert (job(db, job_id).status, job(db, job_id).attempts) == ("pending", 0)
+
+
 def test_a_keyboard_interrupt_in_a_coroutine_ends_the_worker(dsn: str, db: Session) -> None:
     worker = quick_worker(dsn)
 

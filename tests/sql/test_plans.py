@@ -17,8 +17,7 @@ from psycopg.rows import namedtuple_row
 
 from support.calls import NOBODY, Session, claim, enqueue, enqueue_many, rows, value
 
-DUE, DELAYED, FINISHED = 100_000, 100_000, 50_000
-IN_A_YEAR = "now() + interval '1 year'"
+DUE, DELAYED, FINISHED = 100_000, 100_000, 20_000
 
 WORK_SO_FAR = """
     select
@@ -129,15 +128,18 @@ def all_work(session: Session) -> dict[str, Work]:
 
 def fill(session: Session) -> None:
     """Makes the backlog, of three priorities, the delayed jobs, and the finished ones."""
-    common = "id, created_at, job_type, priority, run_after, ticket"
-    fill = "insert into rowqueue.jobs ({}) select gen_random_uuid(), now(), 'sync', {}"
-    one_of = " from generate_series(1, {}) as n"
-    due = fill.format(common, "n % 3, now(), nextval('rowqueue.tickets')")
-    session.execute(due + one_of.format(DUE))
-    delayed = fill.format(common, f"0, {IN_A_YEAR}, null")
-    session.execute(delayed + one_of.format(DELAYED))
-    finished = fill.format(f"{common}, status, completed_at", "0, now(), null, 'completed', now()")
-    session.execute(finished + one_of.format(FINISHED))
+    columns = "id, created_at, job_type, priority, run_after, ticket, status, completed_at"
+    kinds = [
+        ("live", DUE, 1, "n % 3, now(), nextval('rowqueue.tickets'), 'pending', null"),
+        ("live", DELAYED, 2, "0, now() + interval '1 year', null, 'pending', null"),
+        ("finished", FINISHED, 3, "0, now(), null, 'completed', now()"),
+    ]
+    for room, jobs, kind, values in kinds:
+        session.execute(
+            f"insert into rowqueue.jobs_{room} ({columns})"
+            f" select ('0189000{kind}-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid,"
+            f" now(), 'sync', {values} from generate_series(1, {jobs}) as n"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -156,10 +158,8 @@ def done(shared_dsn) -> dict[str, dict[str, Work]]:
             rows(early, "cancel", job_id=claim(early)[0].id)
         early.execute("vacuum rowqueue.jobs_live")
         done["empty"] = all_work(early)
-        early.execute("vacuum rowqueue.jobs_live")
         enqueue(early)
         done["one job"] = all_work(early)
-        early.execute("vacuum rowqueue.jobs_live")
         fill(early)
         done["full, planned when empty"] = all_work(early)
     with connect() as later:

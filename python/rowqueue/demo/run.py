@@ -28,6 +28,8 @@ from rowqueue.demo.store import Connection
 from rowqueue.demo.summary import Summary, print_summary
 from rowqueue.demo.view import View, make_view
 from rowqueue.demo.workers import WorkerEnded, Workers
+from rowqueue.embedded import Account
+from rowqueue.embedded.cluster import temporary_folder
 from rowqueue.migrate import migrate
 
 _LOOK_EVERY = 0.1
@@ -194,8 +196,10 @@ class Demo:
 @contextmanager
 def _folder(*, keep: bool) -> Iterator[Path]:
     """Yields a new folder, and removes it unless it is to be kept and all went well."""
-    folder = Path(tempfile.mkdtemp(prefix="rowqueue-demo-"))
-    folder.chmod(0o711)  # a server that root starts runs as another user, who has to pass
+    if keep:
+        folder = temporary_folder([], Account.for_server())  # a server is to reach it too
+    else:
+        folder = Path(tempfile.mkdtemp(prefix="rowqueue-demo-"))
     try:
         yield folder
     except BaseException:

@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from rowqueue.worker.handlers import Function, is_coroutine_function
 from rowqueue.worker.job import Job
 from rowqueue.worker.outcome import Failed, Outcome, describe, perform
+from rowqueue.worker.signals import SIGNALS
 
 Task = tuple[Job, Function]
 """What the parent sends: a job and its handler, or else the token of a job that is to stop."""
@@ -25,7 +26,10 @@ _REPORT_EVERY = 0.1
 
 def main(connection: Connection) -> None:
     """Serves until the parent closes the connection."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to answer
+    for number in SIGNALS:
+        # For the parent to answer, though everything in the group or container may get it. (Not
+        # SIG_IGN, which the handler's own child processes would inherit.)
+        signal.signal(number, lambda *_: None)
     _Child(connection).serve()
 
 

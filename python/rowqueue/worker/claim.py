@@ -41,7 +41,8 @@ class Claimer:
             held: the jobs under lease, by token; a claimed job enters it.
             runner: takes the jobs.
             finisher: takes back those that cannot run.
-            stop: ends `run`; a claim under way is seen through.
+            stop: ends `run`; a claim under way is seen through. Whoever sets it sets
+                `runner.changed`, too.
         """
         self._settings = settings
         self._line = line
@@ -117,7 +118,7 @@ class Claimer:
                     return 0 if self._stop.is_set() else 1
                 return min(max(room, 2), MAX_CLAIM)
             runner.changed.clear()
-            await self._stop.or_(runner.changed.wait())
+            await runner.changed.wait()
         return 0
 
     async def _claim(self, connection: AsyncConnection, room: int) -> list[Job]:
@@ -139,6 +140,13 @@ class Claimer:
         if jobs[0].alone:
             await self._run_alone(jobs[0])
         else:
+            self._take(jobs)
+
+    def _take(self, jobs: list[Job]) -> None:
+        if self._stop.is_set():
+            for job in jobs:
+                self._runner.give_back(job)
+        else:
             self._runner.accept(jobs)
 
     async def _run_alone(self, job: Job) -> None:
@@ -146,7 +154,7 @@ class Claimer:
         self._runner.give_back_waiting()
         half_its_time = job.timeout_ms / 2000
         if await self._stop.or_(self._all_left(), within=half_its_time):
-            self._runner.accept([job])
+            self._take([job])
             await self._stop.or_(self._all_left())
         else:
             self._runner.give_back(job)

@@ -75,8 +75,9 @@ class Finisher:
         """Writes outcomes until it is cancelled."""
         while True:
             await self._arrived.wait()
-            while self._due:
-                self._sending, self._due = self._due[:_MOST], self._due[_MOST:]
+            while self._sending or self._due:
+                if not self._sending:  # else this is a new run, after one that was cut off
+                    self._sending, self._due = self._due[:_MOST], self._due[_MOST:]
                 await self._send(self._sending)
                 self._sending = []
             self._arrived.clear()
@@ -190,7 +191,7 @@ def _call(job: Job, outcome: Outcome) -> Call[Any]:
 def _words(job: Job, outcome: Outcome, status: str | None) -> str:
     match outcome:
         case Failed(error):
-            reason = error.partition("\n")[0]
+            reason = "".join(char if char.isprintable() else " " for char in error[:200])
             return f"is {status} after attempt {job.attempts} of {job.max_attempts}: {reason}"
         case Released(delay):
             return f"is released, to run after {delay.total_seconds():g} s"

@@ -139,6 +139,8 @@ class Heartbeat:
         news = sorted(news[:_REPORTS_A_STEP], key=lambda one: one[0].id)
         answers = run_each(connection, [progress_call(job, report) for job, report in news])
         for (job, report), answer in zip(news, answers, strict=True):
+            if isinstance(answer, psycopg.OperationalError):
+                continue  # a locked row, for one: it is tried again
             job.written = report
             if isinstance(answer, RowqueueError):
                 self._tell(job, "lost")

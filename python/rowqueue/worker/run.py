@@ -132,6 +132,8 @@ class Runner:
             outcome = of_error(job, error)
             if isinstance(error, KeyboardInterrupt):  # meant for the process, not for the job
                 self._abort(error)
+            elif attempt.stopped is None and _is_cancelled_from_outside(error):
+                attempt.stopped = Stop.SHUTDOWN  # by the end of the event loop, most likely
         self._settle(job, outcome)
 
     def _settle(self, job: Job, outcome: Outcome | None) -> None:
@@ -203,6 +205,12 @@ class Runner:
         """Ends threads and child processes."""
         self._threads.close()
         self._children.close()
+
+
+def _is_cancelled_from_outside(error: BaseException) -> bool:
+    """Whether somebody cancelled the handler's task, or it raises the like by itself."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 if sys.version_info >= (3, 12):

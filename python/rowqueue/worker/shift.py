@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from rowqueue import calls, client
@@ -55,13 +55,18 @@ class Shift:
         )
 
     def stop(self) -> None:
-        """Ends the shift: nothing more is claimed, what runs has its grace. From any thread."""
-        self._from_thread(self._stop.set)
+        """Ends the shift: nothing more is begun, what runs has its grace. From any thread."""
+        self._from_thread(self._begin_no_more)
 
     def abort(self, error: BaseException) -> None:
         """Ends the shift, which then raises `error`."""
         self._error = self._error or error
+        self._begin_no_more()
+
+    def _begin_no_more(self) -> None:
         self._stop.set()
+        self._runner.changed.set()
+        self._runner.give_back_waiting()
 
     def _from_thread(self, callback: Callable[..., None], *args: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the shift is over
@@ -78,22 +83,33 @@ class Shift:
         try:
             await self._greet()
             self._heartbeat.start()
-            async with (
-                _in_background(self._finisher.run(), self.abort),
-                _in_background(self._limits.run(), self.abort),
-            ):
-                claiming = asyncio.create_task(self._claimer.run(burst=burst))
-                try:
-                    await asyncio.shield(claiming)
-                except asyncio.CancelledError:
-                    grace = 0
-                    raise
-                finally:
-                    await self._wind_up(claiming, grace)
+            self._finishing = self._in_background(self._finisher.run())
+            limiting = self._in_background(self._limits.run())
+            claiming = asyncio.create_task(self._claimer.run(burst=burst))
+            try:
+                await asyncio.shield(claiming)
+            except asyncio.CancelledError:
+                grace = 0
+                raise
+            finally:
+                await self._wind_up(claiming, grace)
+                limiting.cancel()
+                self._finishing.cancel()
         finally:
             await self._close()
         if self._error is not None:
             raise self._error
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Starts what goes on beside the claims; should it break down, the shift ends."""
+
+        def look(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self.abort(error)
+
+        task = asyncio.create_task(work)
+        task.add_done_callback(look)
+        return task
 
     async def _greet(self) -> None:
         settings = self._settings
@@ -112,9 +128,8 @@ class Shift:
     async def _wind_up(self, claiming: asyncio.Task[None], grace: float) -> None:
         """Sees through what is under way, and gives back the rest."""
         runner = self._runner
-        self._stop.set()
-        await asyncio.wait({claiming})
-        runner.give_back_waiting()
+        self._begin_no_more()
+        await asyncio.gather(claiming, return_exceptions=True)
         if runner.running:
             logger.info(
                 "worker %s stopping: %d jobs have %g s to end",
@@ -128,6 +143,9 @@ class Shift:
         await _at_most(STOP_GRACE, runner.idle())
         for attempt in list(runner.running.values()):
             runner.give_up(attempt)
+        if self._finishing.done():  # it was cancelled, along with everything else
+            await self._finish_line.close()
+            self._finishing = self._in_background(self._finisher.run())
         await _at_most(_LAST_WRITES, self._finisher.flushed())
         if self._finisher.unwritten:
             logger.error(
@@ -147,22 +165,3 @@ class Shift:
 async def _at_most(seconds: float, something: Coroutine[Any, Any, None]) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(something, seconds)
-
-
-@contextlib.asynccontextmanager
-async def _in_background(
-    work: Coroutine[Any, Any, None], abort: Callable[[BaseException], None]
-) -> AsyncIterator[None]:
-    """Does `work` beside the block, as long as that lasts; reports should it break down."""
-
-    def look(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            abort(error)
-
-    task = asyncio.create_task(work)
-    task.add_done_callback(look)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait({task})

@@ -25,7 +25,7 @@ WRONG_USAGE = 2
 NO_DATABASE = 3
 
 _LEASH = "ROWQUEUE_SUPERVISOR_FD"
-"""In a child's environment: a pipe that its supervisor holds open as long as it lives."""
+"""In a child's environment: a pipe that its supervisor holds open while the child is to work."""
 
 _FIRST_PAUSE = 0.5
 _LAST_PAUSE = 30.0
@@ -80,9 +80,11 @@ def _work(worker: Worker, *, burst: bool) -> int:
 
 
 def _heel(worker: Worker, leash: int) -> None:
-    """Stops the worker when its supervisor is gone, for then nobody else would."""
+    """Stops the worker once its supervisor lets go of the leash, or is gone."""
     os.read(leash, 1)
-    worker.stop()
+    while True:
+        worker.stop()
+        time.sleep(0.1)  # it may not have begun yet
 
 
 def _give_up(code: int, message: str) -> int:
@@ -98,8 +100,9 @@ class _Supervisor:
         if burst:
             self._command.append("--burst")
         self._burst = burst
-        # The children hold the far end of this pipe. It is never written to: it closes when
-        # this process ends, in whatever way.
+        # The children hold the far end of this pipe, which is never written to. That it closes
+        # stops them, and it does so in whatever way this process ends. They are not stopped with a
+        # signal: where a service manager signals all processes of a unit, it would be their second.
         self._leash, self._own_end = os.pipe()
         self._environment = {**os.environ, _LEASH: str(self._leash)}
         if dsn:
@@ -117,19 +120,19 @@ class _Supervisor:
         return self._code
 
     def _hear(self, number: signal.Signals) -> None:
-        if self._stopping.is_set():
-            logger.warning("supervisor: %s again, children are killed", number.name)
-            self._code = 128 + number
-            self._send(signal.SIGKILL)
-        else:
-            logger.info("supervisor: %s, children may finish what they run", number.name)
-            self._stopping.set()
-            self._send(signal.SIGTERM)
-
-    def _send(self, number: signal.Signals) -> None:
+        if not self._stopping.is_set():
+            logger.info("supervisor: %s, the workers may finish what they run", number.name)
+            self._stop()
+            return
+        logger.warning("supervisor: %s again, the workers are killed", number.name)
+        self._code = 128 + number
         for child in self._children:
             with contextlib.suppress(ProcessLookupError):  # it has just ended
-                child.send_signal(number)
+                child.kill()
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        os.close(self._own_end)
 
     async def _keep(self) -> None:
         """Keeps one child alive: what dies is replaced, after a pause that grows."""
@@ -140,12 +143,11 @@ class _Supervisor:
             if self._stopping.is_set() or (self._burst and code == OK):
                 return
             if deaths == 0 and code in (WRONG_USAGE, NO_DATABASE):  # hopeless from the start
-                self._code = self._code or code
-                self._stopping.set()
-                self._send(signal.SIGTERM)
+                self._code = code
+                self._stop()
                 return
             deaths = 1 if time.monotonic() - born > _LONG_LIFE else deaths + 1
-            pause = min(_LAST_PAUSE, _FIRST_PAUSE * 2 ** (deaths - 1))
+            pause = min(_LAST_PAUSE, _FIRST_PAUSE * 2 ** min(deaths - 1, 10))
             logger.warning("supervisor: a worker ended (%s), next in %g s", _end(code), pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
@@ -160,8 +162,6 @@ class _Supervisor:
             start_new_session=True,  # a terminal's Ctrl-C is for this process to pass on
         )
         self._children.add(child)
-        if self._stopping.is_set():
-            child.terminate()
         code = await child.wait()
         self._children.remove(child)
         return code
