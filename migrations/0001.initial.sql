@@ -116,8 +116,10 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    raise exception '% %', _reject.argument, _reject.reason
-        using errcode = _reject.code, hint = coalesce(_reject.hint, '');
+    if _reject.hint is null then
+        raise exception '% %', _reject.argument, _reject.reason using errcode = _reject.code;
+    end if;
+    raise exception '% %', _reject.argument, _reject.reason using errcode = _reject.code, hint = _reject.hint;
 end
 $$;
 
@@ -1425,8 +1427,7 @@ begin
     perform rowqueue._check_lease(extend_leases.lease);
     v_until := rowqueue._now() + extend_leases.lease;
 
-    -- By id and in id order. The status is compared with a variable in a generic plan, so that the planner cannot prove the
-    -- predicate of jobs_live_running_idx, and walk all that runs instead.
+    -- By id and in id order, whatever the planner knew: see 5_finish/_finish.sql. Here a variable hides the status from it.
     with asked as materialized (
         select a.id, a.token
         from unnest(extend_leases.job_ids, extend_leases.tokens) as a(id, token)
@@ -1435,7 +1436,7 @@ begin
         update rowqueue.jobs_live as j
         set lease_until = v_until
         from asked as a
-        where j.id = a.id and j.token = a.token and j.status = c_running
+        where j.id = any(array[a.id]) and j.token = a.token and j.status = c_running
         returning j.id, j.cancel_requested_at is not null as stopping
     )
     select array_agg(e.id), array_agg(e.stopping) into v_ids, v_stopping from extended as e;
@@ -1566,8 +1567,8 @@ declare
     v_now timestamptz := rowqueue._now();
     v_moved uuid[];
 begin
-    -- In a generic plan from_status is unknown, so the planner cannot prove the predicate of jobs_live_running_idx, and walk all
-    -- that runs instead of asking by id.
+    -- Whatever the planner knew of the table when it made this plan, it must ask by id: `= any(array[…])` leaves it no ordered
+    -- walk over jobs_live_pkey, and in a generic plan from_status is unknown, which leaves it none over jobs_live_running_idx.
     with asked as materialized (
         select a.id, a.token, a.result, a.error
         from unnest(_finish.job_ids, _finish.tokens, _finish.results, _finish.errors) as a(id, token, result, error)
@@ -1575,7 +1576,7 @@ begin
     ), gone as (
         delete from rowqueue.jobs_live as j
         using asked as a
-        where j.id = a.id and j.token is not distinct from a.token and j.status = _finish.from_status
+        where j.id = any(array[a.id]) and j.token is not distinct from a.token and j.status = _finish.from_status
         returning j.*, a.result as new_result, a.error as new_error
     ), kept as (
         insert into rowqueue.jobs_finished (
@@ -2395,10 +2396,11 @@ begin
         from rowqueue.jobs_live as j
         where j.status = 'running'
         and j.token >= v_note.token_floor - v_far and j.token < v_note.token_floor - v_near;
-        if v_token is not null then
+        perform from rowqueue.watermarks as w where v_token is not null and w.id = v_note.id for update skip locked;
+        if found then
             insert into rowqueue.watermarks (xid, ticket, token, seen_at, due_floor, token_floor, applied)
             values (v_note.xid, v_note.ticket, v_note.token, v_note.seen_at, v_note.due_floor, v_token, v_note.applied);
-            delete from rowqueue.watermarks as w where w.id <= v_note.id;
+            delete from rowqueue.watermarks as w where w.id = v_note.id;
             v_found := v_found + 1;
         end if;
 

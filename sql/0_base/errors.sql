@@ -34,8 +34,10 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    raise exception '% %', _reject.argument, _reject.reason
-        using errcode = _reject.code, hint = coalesce(_reject.hint, '');
+    if _reject.hint is null then
+        raise exception '% %', _reject.argument, _reject.reason using errcode = _reject.code;
+    end if;
+    raise exception '% %', _reject.argument, _reject.reason using errcode = _reject.code, hint = _reject.hint;
 end
 $$;
 

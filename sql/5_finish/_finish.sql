@@ -24,8 +24,8 @@ declare
     v_now timestamptz := rowqueue._now();
     v_moved uuid[];
 begin
-    -- In a generic plan from_status is unknown, so the planner cannot prove the predicate of jobs_live_running_idx, and walk all
-    -- that runs instead of asking by id.
+    -- Whatever the planner knew of the table when it made this plan, it must ask by id: `= any(array[…])` leaves it no ordered
+    -- walk over jobs_live_pkey, and in a generic plan from_status is unknown, which leaves it none over jobs_live_running_idx.
     with asked as materialized (
         select a.id, a.token, a.result, a.error
         from unnest(_finish.job_ids, _finish.tokens, _finish.results, _finish.errors) as a(id, token, result, error)
@@ -33,7 +33,7 @@ begin
     ), gone as (
         delete from rowqueue.jobs_live as j
         using asked as a
-        where j.id = a.id and j.token is not distinct from a.token and j.status = _finish.from_status
+        where j.id = any(array[a.id]) and j.token is not distinct from a.token and j.status = _finish.from_status
         returning j.*, a.result as new_result, a.error as new_error
     ), kept as (
         insert into rowqueue.jobs_finished (

@@ -82,10 +82,11 @@ begin
         from rowqueue.jobs_live as j
         where j.status = 'running'
         and j.token >= v_note.token_floor - v_far and j.token < v_note.token_floor - v_near;
-        if v_token is not null then
+        perform from rowqueue.watermarks as w where v_token is not null and w.id = v_note.id for update skip locked;
+        if found then
             insert into rowqueue.watermarks (xid, ticket, token, seen_at, due_floor, token_floor, applied)
             values (v_note.xid, v_note.ticket, v_note.token, v_note.seen_at, v_note.due_floor, v_token, v_note.applied);
-            delete from rowqueue.watermarks as w where w.id <= v_note.id;
+            delete from rowqueue.watermarks as w where w.id = v_note.id;
             v_found := v_found + 1;
         end if;
 

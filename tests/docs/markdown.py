@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 _BLOCK = re.compile(
-    r"(?:^<!-- (?P<note>not run: [^\n]+|runs until stopped) -->\n)?"
+    r"(?:^<!-- not run: (?P<reason>[^\n]+) -->\n)?"
     r"^```(?P<language>\w*)\n(?P<text>.*?)^```\n"
     r"(?:\n*^```text\n(?P<output>.*?)^```\n)?",
     re.MULTILINE | re.DOTALL,
@@ -26,8 +26,7 @@ class Block:
         line: the line of its first line, from 1.
         language: the word after the opening fence.
         text: what is between the fences.
-        note: what the comment above it tells the tests, if there is one: "not run: why", or
-            "runs until stopped".
+        not_run_because: the reason that the comment above it gives, if there is one.
         output: the block of language ``text`` that follows it at once, if there is one.
     """
 
@@ -35,7 +34,7 @@ class Block:
     line: int
     language: str
     text: str
-    note: str
+    not_run_because: str
     output: str | None
 
     def __str__(self) -> str:
@@ -59,7 +58,7 @@ def blocks(document: Path) -> list[Block]:
             source.count("\n", 0, found.start("text")) + 1,
             found["language"],
             found["text"],
-            found["note"] or "",
+            found["reason"] or "",
             found["output"],
         )
         for found in _BLOCK.finditer(source)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Self
 from docs.markdown import Block
 from docs.matching import Ids
 from docs.session import MARK, Place, Session
-from support.waiting import eventually
 
 READERS_DATABASE = "postgresql:///app"
 """What the documents call the reader's database."""
@@ -60,15 +58,13 @@ class Reader:
 
     def follow(self, block: Block) -> None:
         """Does what a block says, and asserts that the outcome is what the document shows."""
-        if block.note.startswith("not run"):
+        if block.not_run_because:
             return
         match block.language:
             case "sql":
                 self._check(block.output, self._psql(block.text))
             case "python":
                 self._check(block.output, self._python(block))
-            case "sh" if block.note == "runs until stopped":
-                self._until_stopped(block.text, block.output or "")
             case "sh":
                 self._check(block.output, self._shell(block.text))
             case "console":
@@ -107,28 +103,6 @@ class Reader:
         )
         assert ran.returncode == 0, ran.stdout
         return ran.stdout
-
-    def _until_stopped(self, command: str, shown: str) -> None:
-        """Runs a command that doesn't end by itself until it has printed what is shown."""
-        log = self._place.folder / "output"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                ["sh", "-c", f"exec {self._real(command)}"],
-                cwd=self._place.folder,
-                env=self._place.environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            eventually(
-                lambda: self._ids.match(shown, log.read_text()) or process.poll() is not None,
-                what=command,
-            )
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=20)
-        self._ids.check(shown, log.read_text())
-        assert process.returncode == 0, log.read_text()
 
     def _session(self, command: list[str]) -> Session:
         if command[0] not in self._sessions:

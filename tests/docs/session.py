@@ -48,7 +48,6 @@ def _environment(dsn: str, server: psycopg.ConnectionInfo, commands: Path) -> di
         "PATH": os.pathsep.join(path),
         "PYTHONPATH": str(ROOT / "python"),
         "PYTHONWARNINGS": "error",
-        "PYTHONDONTWRITEBYTECODE": "1",  # a module that is written anew within a second is read
         "ROWQUEUE_DSN": dsn,
         "PGHOST": server.host,
         "PGPORT": str(server.port),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -21,6 +20,7 @@ INSTALLING = ROOT / "docs" / "operations.md"
 NOT_RUN = [
     ("README.md", "installs from the network; .ci/run does it"),
     ("README.md", "installs from the network; .ci/run does it"),
+    ("cli.md", "ends only when it is stopped; tests/python/cli/test_database.py runs it"),
     ("operations.md", "needs pg_cron; test_schedules.py runs what it schedules"),
 ]
 
@@ -39,14 +39,6 @@ def database(document: Path, request: pytest.FixtureRequest) -> Iterator[str]:
         clear_up(session)
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder to work in, which a server that runs as another user can reach too."""
-    with TemporaryDirectory(prefix="rowqueue-reader-") as name:
-        Path(name).chmod(0o711)
-        yield Path(name)
-
-
 def clear_up(session: psycopg.Connection) -> None:
     """Drops the databases and roles that a reader made."""
     for kind, catalogue, column in (
@@ -60,8 +52,10 @@ def clear_up(session: psycopg.Connection) -> None:
 
 
 @pytest.mark.parametrize("document", WITH_BLOCKS, ids=name)
-def test_a_reader_gets_what_the_document_shows(document: Path, database: str, folder: Path) -> None:
-    with Reader(database, folder) as reader:
+def test_a_reader_gets_what_the_document_shows(
+    document: Path, database: str, tmp_path: Path
+) -> None:
+    with Reader(database, tmp_path) as reader:
         for block in blocks(document):
             try:
                 reader.follow(block)
@@ -76,10 +70,9 @@ def test_each_block_is_of_a_language_that_is_run_here(document: Path) -> None:
 
 
 def test_hardly_any_block_is_not_run() -> None:
-    prefix = "not run: "
     assert [
-        (document.name, block.note.removeprefix(prefix))
+        (document.name, block.not_run_because)
         for document in WITH_BLOCKS
         for block in blocks(document)
-        if block.note.startswith(prefix)
+        if block.not_run_because
     ] == NOT_RUN

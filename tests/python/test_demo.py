@@ -292,14 +292,15 @@ def test_two_demos_do_not_share_a_database(db: Db, dsn: str, source: str) -> Non
         ("oracle:x", "no such source: oracle:x (there are stdlib, csv:PATH and http:URL)"),
         ("csv:/nowhere.csv", "/nowhere.csv: No such file or directory"),
         ("csv:/dev/null", "there is nothing in csv:/dev/null"),
-        ("http://127.0.0.1:1/", "http://127.0.0.1:1/?page=1: [Errno 111] Connection refused"),
+        ("http://127.0.0.1:1/", "http://127.0.0.1:1/?page=1: [Errno"),
     ],
 )
 def test_a_source_that_is_not_to_be_had_is_told_at_once(source: str, complaint: str) -> None:
     result = invoke("demo", "--source", source)
 
     assert result.exit_code == 2
-    assert result.stderr == f"rowqueue: {complaint}\n"
+    assert result.stderr.startswith(f"rowqueue: {complaint}")
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_worker_that_ends_by_itself_ends_the_demo_with_what_it_said(
@@ -311,5 +312,6 @@ def test_a_worker_that_ends_by_itself_ends_the_demo_with_what_it_said(
     result = invoke("demo", "--dsn", dsn, "--source", source)
 
     assert result.exit_code == 1
-    assert "worker 1 ended with exit code 1" in result.stderr
-    assert "no handlers today" in result.stderr
+    assert result.stderr == (
+        "rowqueue: worker 1 ended with exit code 1; it said: no handlers today\n"
+    )

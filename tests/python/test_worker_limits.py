@@ -142,6 +142,21 @@ def test_a_worker_with_too_many_abandoned_threads_winds_up(dsn: str, db: Session
     end.set()
 
 
+def test_who_stops_a_worker_is_not_told_of_abandoned_threads(dsn: str, db: Session) -> None:
+    worker = quick_worker(dsn, max_abandoned_threads=0)
+    end = threading.Event()
+
+    @worker.handler("stuck")
+    def stuck(job: Job) -> None:
+        worker.stop()
+        end.wait()
+
+    stuck_id = enqueue(db, "stuck", timeout_ms=200)
+    worker.run()
+    assert job(db, stuck_id).last_error == "timeout: ran longer than 200 ms"
+    end.set()
+
+
 def test_a_process_is_killed_when_its_time_is_up(dsn: str, db: Session) -> None:
     worker = quick_worker(dsn, concurrency=1)
     worker.handler("sleep", process=True)(worker_app.sleep)

@@ -141,12 +141,12 @@ def test_children_do_not_outlive_a_supervisor_that_is_killed(dsn: str, db: Sessi
 
 def test_a_process_with_too_many_abandoned_threads_replaces_itself(dsn: str, db: Session) -> None:
     with worker_process(dsn, "one_abandoned") as process:
-        stuck = enqueue(db, "sleep", timeout_ms=200)
+        stuck = enqueue(db, "sleep", timeout_ms=200, max_attempts=1)
         eventually(lambda: job(db, stuck).last_error)
         until(db, enqueue(db, "echo"), "completed")
         assert pids_at_work(db) == {process.pid}
         process.terminate()
-        process.wait(30)
+        assert process.wait(30) == 0
         assert process.stderr is not None
         log = process.stderr.read().decode()
     assert log.count(" starting: ") == 2

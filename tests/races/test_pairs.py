@@ -1,35 +1,34 @@
 """Every pair of calls on one job, at the same time and in both orders.
 
 One session makes a call in a transaction and leaves it open; another makes its own, which ends or
-waits; then the first one commits or rolls back. What comes of it (both answers and the whole row) must
-be what comes of the two calls one after the other, in one order or the other. The clock stands still,
-so that rows can be compared to the microsecond.
+waits; then the first one commits or rolls back. What comes of it (both answers and the whole row)
+must be what comes of the two calls one after the other, in one order or the other. The clock stands
+still, so that rows can be compared to the microsecond.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations, product
+from itertools import product
 from typing import Any
 
 import psycopg
 import pytest
 
+from races.mutation import Edit, Mutation
 from races.stage import Stage
 from support.calls import claim_one, enqueue, rows, stored, value
 
 CALLS = {
     "claim": "select 'claimed' from rowqueue.claim_next('other', lease => '1 hour')",
     "complete": """select rowqueue.complete(%(id)s, %(token)s, '{"by": "complete"}')""",
-    "complete_many": "select outcome from rowqueue.complete_many(%(ids)s, %(tokens)s)",
     "fail": "select rowqueue.fail_with_backoff(%(id)s, %(token)s, 'it failed')",
     "fail for good": "select rowqueue.fail_with_backoff(%(id)s, %(token)s, 'bad', retry => false)",
     "release": "select rowqueue.release(%(id)s, %(token)s)",
     "cancel": "select rowqueue.cancel(%(id)s, 'no longer needed')",
     "reap": "select outcome from rowqueue.reap_stuck()",
     "extend": "select rowqueue.extend_lease(%(id)s, %(token)s, '2 hours')",
-    "extend_leases": "select outcome from rowqueue.extend_leases(%(ids)s, %(tokens)s, '3 hours')",
     "progress": "select rowqueue.report_progress(%(id)s, %(token)s, 5, 10, 'half')",
     "retry": "select rowqueue.retry(%(id)s)",
     "reset by hand": """
@@ -43,7 +42,25 @@ NEVER_WAIT = {"claim", "reap"}
 # Of these, one at the most ends an attempt.
 ENDINGS = {"complete", "fail", "fail for good", "release", "reap", "reset by hand"}
 NOTHING: list[str] = []
-STATES = ("pending", "running", "expired", "stopping", "superseded", "failed", "cancelled", "done")
+UNLOCKED_ATTEMPT = Mutation(
+    "an attempt is ended without its row being locked",
+    (Edit("5_finish/_lock_running.sql", "and j.status = 'running'\n    for update;", ";"),),
+)
+UNLOCKED_CANCEL = Mutation(
+    "cancel looks without a lock",
+    (
+        Edit(
+            "5_finish/cancel.sql",
+            "where j.id = cancel.job_id\n    for update;",
+            "where j.id = cancel.job_id;",
+        ),
+    ),
+)
+UNLOCKED_PROGRESS = Mutation(
+    "progress is reported without a lock",
+    (Edit("4_run/report_progress.sql", "and j.status = 'running'\n    for update;", ";"),),
+)
+STATES = ("pending", "running", "expired", "stopping", "superseded", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -106,14 +123,7 @@ class Trial:
             case "cancelled":
                 rows(self._db, "release", **held)
                 rows(self._db, "cancel", job_id=job_id)
-            case "done":
-                rows(self._db, "complete", **held)
-        return {
-            "id": job_id,
-            "token": job.token,
-            "ids": [job_id],
-            "tokens": [job.token],
-        }
+        return {"id": job_id, "token": job.token}
 
     def _ended(self, answers: tuple[Any, ...], job: dict[str, Any]) -> Ended:
         row = stored(self._db, job["id"])
@@ -132,37 +142,50 @@ class Trial:
 @pytest.mark.parametrize("state", STATES)
 def test_two_calls_at_once_are_as_good_as_two_in_turn(stage: Stage, state: str) -> None:
     trial = Trial(stage, state)
-    odd = []
-    for first, second in product(CALLS, repeat=2):
-        alone = trial.in_turn(first)
-        if isinstance(alone.answers[0], str):
-            continue  # It is refused, and its transaction with it.
-
-        seen = trial.at_once(first, second, "commit")
-        allowed = [trial.in_turn(first, second), _swapped(trial.in_turn(second, first))]
-        if second in NEVER_WAIT:
-            allowed.append(Ended((*alone.answers, NOTHING), alone.row))
-        if seen not in allowed:
-            odd.append(_report(first, second, "commit", seen, allowed))
-
-        seen = trial.at_once(first, second, "rollback")
-        allowed = [Ended(alone.answers + trial.in_turn(second).answers, trial.in_turn(second).row)]
-        if second in NEVER_WAIT:
-            allowed.append(Ended((*alone.answers, NOTHING), trial.in_turn().row))
-        if seen not in allowed:
-            odd.append(_report(first, second, "rollback", seen, allowed))
+    odd = [
+        oddity
+        for first, second in product(CALLS, repeat=2)
+        if trial.in_turn(first).row != trial.in_turn().row  # It is not refused, and does something.
+        for ending in ("commit", "rollback")
+        if (oddity := _oddity(trial, first, second, ending))
+    ]
     assert not odd, "\n".join(odd)
 
 
-@pytest.mark.parametrize("state", ["running", "expired", "stopping"])
-def test_of_two_calls_that_end_an_attempt_exactly_one_wins(stage: Stage, state: str) -> None:
-    trial = Trial(stage, state)
-    for first, second in permutations(sorted(ENDINGS), 2):
-        if isinstance(trial.in_turn(first).answers[0], str) or not trial.in_turn(first).answers[0]:
-            continue  # A reaper finds nothing while the lease lasts.
-        seen = trial.at_once(first, second, "commit")
-        assert _won(seen.answers[0])
-        assert not _won(seen.answers[1]), f"{first}, then {second}: {seen}"
+@pytest.mark.parametrize(
+    ("mutation", "state", "first", "second"),
+    [
+        (UNLOCKED_ATTEMPT, "running", "complete", "release"),
+        (UNLOCKED_ATTEMPT, "expired", "reap", "fail"),
+        (UNLOCKED_CANCEL, "pending", "claim", "cancel"),
+        (UNLOCKED_PROGRESS, "running", "complete", "progress"),
+    ],
+    ids=str,
+)
+def test_without_a_lock_they_are_not(
+    stage: Stage, mutation: Mutation, state: str, first: str, second: str
+) -> None:
+    mutation.apply(stage.db)
+    assert _oddity(Trial(stage, state), first, second, "commit")
+
+
+def _oddity(trial: Trial, first: str, second: str, ending: str) -> str | None:
+    """What is wrong with what comes of two calls, of which the first one's transaction ends so."""
+    alone, other = trial.in_turn(first), trial.in_turn(second)
+    if ending == "commit":
+        allowed = [trial.in_turn(first, second), _swapped(trial.in_turn(second, first))]
+        passed_over = Ended((*alone.answers, NOTHING), alone.row)
+    else:
+        allowed = [Ended(alone.answers + other.answers, other.row)]
+        passed_over = Ended((*alone.answers, NOTHING), trial.in_turn().row)
+    if second in NEVER_WAIT:
+        allowed.append(passed_over)
+
+    seen = trial.at_once(first, second, ending)
+    both_end_it = first != second and {first, second} <= ENDINGS and ending == "commit"
+    if both_end_it and _won(seen.answers[0]) and _won(seen.answers[1]):
+        return f"{first} and {second} both ended the attempt"
+    return None if seen in allowed else _report(first, second, ending, seen, allowed)
 
 
 def _won(answer: Any) -> bool:

@@ -71,13 +71,13 @@ QUEUES = ["never-used", "default", "other"]
 # With the most that each may read: what it is asked for, and what the calls before it left behind,
 # for they were rolled back and nothing has cleaned up after them.
 CALLS: dict[str, tuple[int, Call]] = {
-    "claim_next": (100, lambda db, _: claim(db)),
-    "claim_next 10": (100, lambda db, _: claim(db, 10)),
-    "claim_next 10 of queues": (200, lambda db, _: claim(db, 10, queues=QUEUES)),
-    "claim_next of nothing": (100, lambda db, _: claim(db, 10, queues=["never-used"])),
+    "claim_next": (50, lambda db, _: claim(db)),
+    "claim_next 10": (500, lambda db, _: claim(db, 10)),
+    "claim_next 10 of queues": (100, lambda db, _: claim(db, 10, queues=QUEUES)),
+    "claim_next of nothing": (50, lambda db, _: claim(db, 10, queues=["never-used"])),
     "reap_stuck": (500, lambda db, _: rows(db, "reap_stuck")),
     "tick": (1000, lambda db, _: value(db, "tick")),
-    "list_jobs": (500, lambda db, _: rows(db, "list_jobs")),
+    "list_jobs": (1000, lambda db, _: rows(db, "list_jobs")),
     "list_jobs before": (500, lambda db, held: rows(db, "list_jobs", before=held.ids[0])),
     "list_jobs of nobody": (50, lambda db, _: rows(db, "list_jobs", workspace_id=NOBODY)),
     "get_job": (50, lambda db, held: rows(db, "get_job", job_id=held.ids[0])),

@@ -74,17 +74,18 @@ def export(job: Job) -> dict[str, Any]:
     format = job.payload["format"]
     with _connect() as db:
         workspace = store.get_workspace(db, job.workspace_id)
-        total = store.count_records(db, workspace.id)
+        done, total = 0, store.count_records(db, workspace.id)
         path = Path(os.environ[FOLDER_VARIABLE], f"{workspace.name}.{format}")
         with new_file(path, format, store.list_columns(db, workspace.id)) as write:
-            for number, record in enumerate(store.stream_records(db, workspace.id), start=1):
+            for done, record in enumerate(store.stream_records(db, workspace.id), start=1):
                 write(record)
-                _go_on(job, number, total, f"Exporting records ({number} of {total})…")
-    return {"exportUrl": path.as_uri(), "records": total}
+                total = max(total, done)  # another sync may add some meanwhile
+                _go_on(job, done, total, f"Exporting records ({done} of {total})…")
+    return {"exportUrl": path.as_uri(), "records": done}
 
 
 def _connect() -> store.Connection:
-    return psycopg.connect(os.environ["ROWQUEUE_DSN"], autocommit=True)
+    return psycopg.connect(os.environ.get("ROWQUEUE_DSN", ""), autocommit=True)
 
 
 def _go_on(job: Job, current: int, total: int | None, message: str) -> None:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from io import TextIOWrapper
 from json import dumps
 from pathlib import Path
 from time import monotonic, sleep
@@ -65,7 +66,7 @@ def run_demo(
     began = monotonic()
     try:
         plan = make_plan(source, workspaces)
-        summary = _run(plan, dsn, workers, keep, view, lambda: monotonic() - began)
+        summary = _run(plan, dsn, workers, keep, view, lambda: round(monotonic() - began, 3))
     except SourceError as error:
         return _complain(str(error), 2)
     except (DemoError, WorkerEnded) as error:
@@ -246,6 +247,8 @@ def _greeting(database: Database, db: Connection) -> str:
 
 def _console() -> Console:
     """Returns a console on stdout; where that is no terminal, lines are as long as they are."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # where the locale's encoding lacks a bar
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = _ENDLESS

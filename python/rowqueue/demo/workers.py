@@ -12,9 +12,9 @@ from types import TracebackType
 from typing import Self
 
 from rowqueue.demo.names import FOLDER_VARIABLE, WORKER_VARIABLE
+from rowqueue.demo.text import clean
 
 _COMMAND = [sys.executable, "-m", "rowqueue", "worker", "rowqueue.demo.handlers:worker"]
-_LAST_WORDS = 2000
 
 
 class WorkerEnded(Exception):
@@ -56,12 +56,13 @@ class WorkerProcess:
         """Sees that it runs, unless it was killed.
 
         Raises:
-            WorkerEnded: it doesn't; the message has what it said last.
+            WorkerEnded: it doesn't; the message has its last words.
         """
         code = self._process.poll()
         if code is not None and not self.killed:
-            said = self._log.read_text(errors="replace")[-_LAST_WORDS:].strip()
-            raise WorkerEnded(f"{self.name} ended with exit code {code}; it said:\n{said}")
+            said = self._log.read_text(errors="replace").split("\n")
+            last_words = clean(next(filter(str.strip, reversed(said)), "nothing"))
+            raise WorkerEnded(f"{self.name} ended with exit code {code}; it said: {last_words}")
 
     def ask_to_end(self) -> None:
         """Sends SIGTERM: a worker then gives back what it has not finished."""

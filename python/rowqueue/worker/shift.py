@@ -20,6 +20,7 @@ from rowqueue.worker.limits import Limits
 from rowqueue.worker.lull import StopSignal
 from rowqueue.worker.run import STOP_GRACE, Runner
 from rowqueue.worker.settings import Settings
+from rowqueue.worker.threads import TooManyAbandonedThreads
 
 logger = logging.getLogger("rowqueue")
 
@@ -36,6 +37,7 @@ class Shift:
         self._loop = asyncio.get_running_loop()
         self._stop = StopSignal()
         self._error: BaseException | None = None
+        self._asked_to_stop = False
         outages = Outages(settings.name)
         held: dict[int, Job] = {}
         self._claim_line = ListeningLine(settings, "claim")
@@ -56,7 +58,11 @@ class Shift:
 
     def stop(self) -> None:
         """Ends the shift: nothing more is begun, what runs has its grace. From any thread."""
-        self._from_thread(self._begin_no_more)
+        self._from_thread(self._stop_as_asked)
+
+    def _stop_as_asked(self) -> None:
+        self._asked_to_stop = True
+        self._begin_no_more()
 
     def abort(self, error: BaseException) -> None:
         """Ends the shift, which then raises `error`."""
@@ -97,7 +103,10 @@ class Shift:
                 self._finishing.cancel()
         finally:
             await self._close()
-        if self._error is not None:
+        if self._error is not None and not (
+            # Who wanted an end wants no replacement.
+            self._asked_to_stop and isinstance(self._error, TooManyAbandonedThreads)
+        ):
             raise self._error
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
