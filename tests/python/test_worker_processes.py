@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 from datetime import timedelta
 
 import pytest
@@ -77,6 +79,23 @@ def test_a_child_that_dies_fails_its_job_only(dsn: str, db: Session) -> None:
     assert (row.status, row.attempts) == ("pending", 1)
     assert row.last_error == "ProcessDied: the handler's process was ended by signal 9"
     assert {job(db, one).status for one in good} == {"completed"}
+
+
+def test_a_signal_that_is_meant_for_the_worker_does_not_end_its_children(
+    dsn: str, db: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROWQUEUE_DSN", dsn)
+    worker = quick_worker(dsn)
+    worker.handler("until_free", process=True)(worker_app.until_free)
+    db.execute("select pg_advisory_lock(7)")
+    job_id = enqueue(db, "until_free", payload={"lock": 7})
+    with working(worker):
+        eventually(lambda: job(db, job_id).progress)
+        [child] = multiprocessing.active_children()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(child.pid, number)
+        db.execute("select pg_advisory_unlock(7)")
+        assert until(db, job_id, "completed").result == "done"
 
 
 def test_a_child_at_work_does_not_outlive_its_worker(dsn: str, db: Session) -> None:

@@ -118,6 +118,20 @@ def test_a_child_that_dies_is_replaced_and_a_signal_ends_them_all(dsn: str, db: 
     eventually(lambda: not pids_at_work(db))
 
 
+def test_a_signal_to_all_processes_at_once_is_still_the_first(dsn: str, db: Session) -> None:
+    db.execute("select pg_advisory_lock(7)")
+    job_id = enqueue(db, "until_free", payload={"lock": 7})
+    with worker_process(dsn, "worker", "--processes", "2") as process:
+        eventually(lambda: job(db, job_id).progress)
+        pids = eventually(lambda: len(pids := pids_at_work(db)) == 2 and pids)
+        for pid in (process.pid, *pids):  # as a service manager does
+            os.kill(pid, signal.SIGTERM)
+        eventually(lambda: len(pids_at_work(db)) == 1)  # the idle one has ended
+        db.execute("select pg_advisory_unlock(7)")
+        assert process.wait(30) == 0
+    assert job(db, job_id).status == "completed"
+
+
 def test_a_second_signal_to_the_supervisor_kills_the_children(dsn: str, db: Session) -> None:
     db.execute("select pg_advisory_lock(7)")
     job_id = enqueue(db, "until_free", payload={"lock": 7})

@@ -65,7 +65,7 @@ def test_with_another_total_the_count_begins_anew(tx):
         (0, "0"),
         (Decimal("0.5"), "0.5"),
         (Decimal("1.23456789"), "1.234568"),
-        (Decimal("3." + "0" * 9000), "3.000000"),
+        (Decimal("3." + "0" * 9000), "3"),
         (10**15, "1000000000000000"),
     ],
     ids=["zero", "fraction", "rounded", "nine thousand zeros", "the largest"],
