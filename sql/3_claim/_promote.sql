@@ -80,6 +80,7 @@ begin
                 limit _promote.max_jobs - v_count
                 for update skip locked
             ) as head
+            limit _promote.max_jobs - v_count
         )
         update rowqueue.jobs_live as j
         set ticket = rowqueue._draw_ticket()

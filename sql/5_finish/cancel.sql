@@ -12,24 +12,30 @@ declare
     v_reason text := rowqueue._clip(cancel.reason, 1024);
     v_job record;
 begin
-    select j.status, j.token, j.cancel_requested_at, j.cancel_reason
-    into v_job
-    from rowqueue.jobs_live as j
-    where j.id = cancel.job_id
-    for update;
+    -- A job that is in neither room may have moved from the one to the other between the two looks: look once more.
+    for v_look in 1..2 loop
+        select j.status, j.token, j.cancel_requested_at, j.cancel_reason
+        into v_job
+        from rowqueue.jobs_live as j
+        where j.id = cancel.job_id
+        for update;
+        exit when found;
 
-    if not found then
         select f.status
         into v_job
         from rowqueue.jobs_finished as f
         where f.id = cancel.job_id and f.completed_at >= rowqueue._id_time(cancel.job_id);
-        if not found then
-            perform rowqueue._raise_not_found(cancel.job_id);
-        elsif v_job.status <> 'cancelled' then
+        if v_job.status = 'cancelled' then
+            return 'cancelled';
+        elsif found then
             raise exception 'job % is % already', cancel.job_id, v_job.status using errcode = 'RQ102';
         end if;
-        return 'cancelled';
-    elsif v_job.status = 'running' and v_job.cancel_requested_at is null then
+    end loop;
+    if v_job.status is null then
+        perform rowqueue._raise_not_found(cancel.job_id);
+    end if;
+
+    if v_job.status = 'running' and v_job.cancel_requested_at is null then
         update rowqueue.jobs_live as j
         set cancel_requested_at = rowqueue._now(),
             cancel_reason = v_reason

@@ -20,6 +20,7 @@ from rowqueue.embedded import (
     EmbeddedError,
     EmbeddedPostgres,
 )
+from support.server import fast_place
 from support.waiting import eventually
 
 
@@ -49,6 +50,16 @@ def is_down(dsn: str) -> bool:
 def postmaster(postgres: EmbeddedPostgres) -> int:
     """Returns the pid of the server."""
     return int((postgres.folder / "data" / "postmaster.pid").read_text().split()[0])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def in_memory() -> Iterator[None]:
+    """Where there is memory to spare, the clusters of this module are made in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if place := fast_place():
+            patch.setenv("TMPDIR", str(place))
+            patch.setattr(tempfile, "tempdir", None)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +110,7 @@ def test_a_server_that_does_not_start_says_why_and_leaves_nothing(tmp_path: Path
 @pytest.fixture
 def kept() -> Iterator[Path]:
     """A folder that the server's user can reach, unlike pytest's own."""
-    parent = Path(tempfile.mkdtemp(prefix="rowqueue-test-", dir="/var/tmp"))
+    parent = Path(tempfile.mkdtemp(prefix="rowqueue-test-", dir=fast_place() or "/var/tmp"))
     yield open_folder(parent) / "kept"
     shutil.rmtree(parent)
 

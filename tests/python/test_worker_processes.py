@@ -71,12 +71,11 @@ def test_a_child_that_dies_fails_its_job_only(dsn: str, db: Session) -> None:
     worker = quick_worker(dsn, concurrency=2)
     worker.handler("poison", process=True)(worker_app.poison)
     worker.handler("pid", process=True)(worker_app.pid)
-    poison, *good = [
-        one.id for one in enqueue_many(db, {"job_type": "poison"}, *[{"job_type": "pid"}] * 5)
-    ]
+    killer, harmless = {"job_type": "poison", "max_attempts": 1}, {"job_type": "pid"}
+    poison, *good = [one.id for one in enqueue_many(db, killer, *[harmless] * 5)]
     worker.run(burst=True)
     row = job(db, poison)
-    assert (row.status, row.attempts) == ("pending", 1)
+    assert (row.status, row.attempts) == ("failed", 1)
     assert row.last_error == "ProcessDied: the handler's process was ended by signal 9"
     assert {job(db, one).status for one in good} == {"completed"}
 

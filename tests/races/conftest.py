@@ -37,3 +37,15 @@ def prepared_transactions(db: psycopg.Connection[Any]) -> None:
     """Skips where the server has no prepared transactions."""
     if db.execute("show max_prepared_transactions").fetchone() == ("0",):
         pytest.skip("max_prepared_transactions is 0 on this server")
+
+
+@pytest.fixture
+def a(connect: Connect) -> psycopg.Connection[Any]:
+    """A session that gives up rather than wait for a lock."""
+    return connect(options="-c lock_timeout=1ms")
+
+
+@pytest.fixture
+def b(connect: Connect) -> psycopg.Connection[Any]:
+    """Another one."""
+    return connect(options="-c lock_timeout=1ms")

@@ -51,6 +51,10 @@ class Stage:
         last_sweep = self._now - timedelta(seconds=5 if sweep else 0)
         self.db.execute("select setval('rowqueue.swept_at', rowqueue._epoch_ms(%s))", [last_sweep])
 
+    def later(self, **units: float) -> datetime:
+        """An instant that the clock has not reached yet: ``later(seconds=1)``."""
+        return self._now + timedelta(**units)
+
     def tick(self, times: int = 1) -> None:
         """Ticks a number of times, each in a transaction of its own."""
         for _ in range(times):

@@ -214,3 +214,24 @@ def _report(first: str, second: str, ending: str, seen: Ended, allowed: list[End
         ]
         lines.append(f"    allowed: {other.answers}; {', '.join(differences) or 'same row'}")
     return "\n".join(lines)
+
+
+def test_a_cancel_that_is_held_up_finds_a_job_that_was_retried_meanwhile(stage: Stage) -> None:
+    """It looks into the live room, then has to wait before it looks into the finished one."""
+    retrier, dropper, canceller = stage.session(), stage.session(), stage.session()
+    job_id = enqueue(stage.db)
+    held = {"job_id": job_id, "token": claim_one(stage.db).token}
+    rows(stage.db, "fail_with_backoff", **held, error="no", retry=False)
+
+    retrier.execute("begin")
+    retrier.execute("select rowqueue.retry(%s)", [job_id])
+    dropper.execute("begin")
+    lock = dropper.start("lock table rowqueue.jobs_finished in access exclusive mode")
+    assert lock.waits(for_=retrier)
+    cancelled = canceller.start("select rowqueue.cancel(%s)", [job_id])
+    assert cancelled.waits()
+    retrier.execute("commit")
+    lock.rows()
+    dropper.execute("rollback")
+    assert cancelled.value() == "cancelled"
+    assert stored(stage.db, job_id).status == "cancelled"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -11,6 +12,16 @@ import psycopg
 from support.waiting import eventually, is_blocked
 
 Params = Sequence[Any] | Mapping[str, Any] | None
+
+
+@contextmanager
+def open_transaction(session: psycopg.Connection, ending: str = "commit") -> Iterator[None]:
+    """A transaction that other sessions see from outside; it ends however the test fares."""
+    session.execute("begin")
+    try:
+        yield
+    finally:
+        session.execute(ending)
 
 
 class Answer:
