@@ -1,6 +1,6 @@
 # `make` or `make help` lists what there is to do. Needs: pip install -e '.[dev]'
 PYTHON ?= python
-PROGRAMS = python .ci tests
+PROGRAMS = python .ci tests bench examples
 
 .DEFAULT_GOAL := help
 .PHONY: help test test-15 test-16 test-18 lint format types freeze land migrations sql-rules sql-reference check dist ci
