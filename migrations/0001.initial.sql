@@ -721,8 +721,7 @@ begin
     where (select true from rowqueue.lanes as l where l.queue = n.queue and l.priority = n.priority limit 1) is null;
 
     loop
-        -- Jobs whose key is held already. This comes before the insert, so that going round again is only for a key that was
-        -- taken and set free during this call. That round may lock keys out of order: two calls can deadlock then (40P01).
+        -- Jobs whose key is held already.
         if v_keyed then
             for v_job in
                 select n.ordinal, holder.id
@@ -777,6 +776,12 @@ begin
                 order by n.ordinal);
         end if;
         exit when array_position(v_created, null) is null;
+
+        -- A key was taken while this call waited for it. Going round with other keys in hand would lock keys out of their order,
+        -- and two calls could deadlock: enqueue_many undoes all and begins again.
+        if cardinality(v_ids) > 1 then
+            raise exception 'a unique_key was taken meanwhile' using errcode = 'RQ000';
+        end if;
     end loop;
 
     perform rowqueue._wake_worker();
@@ -902,7 +907,16 @@ begin
             format('jobs[%s].%s', v_bad.ordinal, v_bad.problem[1]), v_bad.problem[2], v_bad.problem[3], v_bad.problem[4]);
     end if;
 
-    if v_jobs is not null then
+    if exists (select from unnest(v_jobs) as n where n.unique_key is not null) then
+        loop
+            begin
+                return query select * from rowqueue._insert_jobs(v_jobs);
+                return;
+            exception when sqlstate 'RQ000' then
+                null;
+            end;
+        end loop;
+    elsif v_jobs is not null then
         return query select * from rowqueue._insert_jobs(v_jobs);
     end if;
 end
@@ -914,7 +928,7 @@ call rowqueue._grant('execute on function rowqueue.enqueue_many', 'producer', 'w
 comment on function rowqueue.enqueue_many is
 'Puts many jobs into the queue, in the caller''s transaction: all of them or none. jobs is an array of up to 100000 objects whose keys are enqueue''s argument names; what is left out or null has enqueue''s default.
 Returns: a row for each element, in the order given: ordinal (from 1), the id, and whether this call made the job (false: its unique_key was taken, and the id is that of the job which holds it).
-Raises: 22023 for an argument out of range or an unknown key; RQ103 for a payload that cannot be stored; 22P02 and its kin where a value is not of its type; 40P01 (nothing is stored, call again) in the rare case that other sessions take and free several of its unique_keys crosswise during the call.
+Raises: 22023 for an argument out of range or an unknown key; RQ103 for a payload that cannot be stored; 22P02 and its kin where a value is not of its type.
 State: - -> pending.
 Role: producer, worker, admin.
 Repeat: makes the jobs again, except those with a unique_key.';

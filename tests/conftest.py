@@ -42,14 +42,14 @@ def binaries() -> Binaries:
 @pytest.fixture
 def dsn(server: Server, template: NoopExecutor) -> Iterator[str]:
     """The connection string of a fresh database with the schema in it."""
-    with fresh_database(template) as dbname:
+    with fresh_database(server, template) as dbname:
         yield server.url(dbname)
 
 
 @pytest.fixture
 def empty_dsn(server: Server, template: NoopExecutor) -> Iterator[str]:
     """The connection string of a fresh database without the schema."""
-    with fresh_database(template, empty=True) as dbname:
+    with fresh_database(server, template, empty=True) as dbname:
         yield server.url(dbname)
 
 

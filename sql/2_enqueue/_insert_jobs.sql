@@ -30,8 +30,7 @@ begin
     where (select true from rowqueue.lanes as l where l.queue = n.queue and l.priority = n.priority limit 1) is null;
 
     loop
-        -- Jobs whose key is held already. This comes before the insert, so that going round again is only for a key that was
-        -- taken and set free during this call. That round may lock keys out of order: two calls can deadlock then (40P01).
+        -- Jobs whose key is held already.
         if v_keyed then
             for v_job in
                 select n.ordinal, holder.id
@@ -86,6 +85,12 @@ begin
                 order by n.ordinal);
         end if;
         exit when array_position(v_created, null) is null;
+
+        -- A key was taken while this call waited for it. Going round with other keys in hand would lock keys out of their order,
+        -- and two calls could deadlock: enqueue_many undoes all and begins again.
+        if cardinality(v_ids) > 1 then
+            raise exception 'a unique_key was taken meanwhile' using errcode = 'RQ000';
+        end if;
     end loop;
 
     perform rowqueue._wake_worker();

@@ -59,7 +59,16 @@ begin
             format('jobs[%s].%s', v_bad.ordinal, v_bad.problem[1]), v_bad.problem[2], v_bad.problem[3], v_bad.problem[4]);
     end if;
 
-    if v_jobs is not null then
+    if exists (select from unnest(v_jobs) as n where n.unique_key is not null) then
+        loop
+            begin
+                return query select * from rowqueue._insert_jobs(v_jobs);
+                return;
+            exception when sqlstate 'RQ000' then
+                null;
+            end;
+        end loop;
+    elsif v_jobs is not null then
         return query select * from rowqueue._insert_jobs(v_jobs);
     end if;
 end
@@ -71,7 +80,7 @@ call rowqueue._grant('execute on function rowqueue.enqueue_many', 'producer', 'w
 comment on function rowqueue.enqueue_many is
 'Puts many jobs into the queue, in the caller''s transaction: all of them or none. jobs is an array of up to 100000 objects whose keys are enqueue''s argument names; what is left out or null has enqueue''s default.
 Returns: a row for each element, in the order given: ordinal (from 1), the id, and whether this call made the job (false: its unique_key was taken, and the id is that of the job which holds it).
-Raises: 22023 for an argument out of range or an unknown key; RQ103 for a payload that cannot be stored; 22P02 and its kin where a value is not of its type; 40P01 (nothing is stored, call again) in the rare case that other sessions take and free several of its unique_keys crosswise during the call.
+Raises: 22023 for an argument out of range or an unknown key; RQ103 for a payload that cannot be stored; 22P02 and its kin where a value is not of its type.
 State: - -> pending.
 Role: producer, worker, admin.
 Repeat: makes the jobs again, except those with a unique_key.';

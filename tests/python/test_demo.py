@@ -71,7 +71,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def empty_database(server: Server, template: NoopExecutor) -> Iterator[str]:
-    with fresh_database(template, empty=True) as name:
+    with fresh_database(server, template, empty=True) as name:
         yield server.url(name)
 
 

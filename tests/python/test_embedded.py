@@ -101,24 +101,19 @@ def test_it_runs_the_programs_of_the_wheel_prints_nothing_and_leaves_nothing(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_server_that_does_not_start_says_why_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(EmbeddedError, match="unrecognized configuration parameter"):
-        EmbeddedPostgres(temporary_in=open_folder(tmp_path), settings={"no_such": 1}).start()
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.fixture
 def kept() -> Iterator[Path]:
     """A folder that the server's user can reach, unlike pytest's own."""
     parent = Path(tempfile.mkdtemp(prefix="rowqueue-test-", dir=fast_place() or "/var/tmp"))
-    yield open_folder(parent) / "kept"
+    parent.chmod(0o711)
+    yield parent / "kept"
     shutil.rmtree(parent)
 
 
-def open_folder(folder: Path) -> Path:
-    """Lets other users pass through a folder."""
-    folder.chmod(0o711)
-    return folder
+def test_a_server_that_does_not_start_says_why_and_leaves_nothing(kept: Path) -> None:
+    with pytest.raises(EmbeddedError, match="unrecognized configuration parameter"):
+        EmbeddedPostgres(temporary_in=kept.parent, settings={"no_such": 1}).start()
+    assert list(kept.parent.iterdir()) == []
 
 
 def test_a_kept_folder_keeps_its_data_its_password_and_its_version(kept: Path) -> None:

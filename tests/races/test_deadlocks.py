@@ -18,7 +18,7 @@ from support.calls import claim, enqueue, rows, value
 Db = psycopg.Connection[Any]
 Held = list[tuple[Any, int]]
 SESSIONS = 4
-CALLS_A_SESSION = 100
+CALLS_A_SESSION = 80
 BATCH = 60
 DEADLOCK = "40P01"
 EXPECTED = {None, "RQ001", "RQ101", "RQ102"}

@@ -51,7 +51,7 @@ UNLOCKED_CANCEL = Mutation(
     (
         Edit(
             "5_finish/cancel.sql",
-            "where j.id = cancel.job_id\n    for update;",
+            "where j.id = cancel.job_id\n        for update;",
             "where j.id = cancel.job_id;",
         ),
     ),

@@ -110,7 +110,7 @@ def texts(session: psycopg.Connection[Any], column: str) -> list[str]:
 
 
 @given(payload=PAYLOADS)
-@settings(max_examples=120, deadline=None, database=None)
+@settings(max_examples=100, deadline=None, database=None)
 def test_what_enqueue_accepts_can_be_claimed_and_decoded(shared_db, shared_clock, payload):
     with shared_db.transaction(force_rollback=True):
         said = verdict(shared_db, "enqueue", job_type="odd", payload=payload)
@@ -125,7 +125,7 @@ def test_what_enqueue_accepts_can_be_claimed_and_decoded(shared_db, shared_clock
 
 
 @given(result=DOCUMENTS)
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=50, deadline=None, database=None)
 def test_what_complete_accepts_can_be_read_as_a_result(shared_db, shared_clock, result):
     with shared_db.transaction(force_rollback=True):
         held = running(shared_db)
@@ -141,7 +141,7 @@ def test_a_document_that_a_table_keeps_compressed_is_measured_as_it_is(tx):
     tx.execute("create temporary table odd (doc jsonb)")
     tx.execute(
         "insert into odd select jsonb_build_object('a', jsonb_agg('0e-16383'::jsonb))"
-        " from generate_series(1, 5000)"
+        " from generate_series(1, 1000)"
     )
     with refused(tx, "RQ103"):
         tx.execute("select rowqueue.enqueue('sync', doc) from odd")

@@ -35,9 +35,9 @@ STATEMENTS = {
 FAILED, LONG_RUNNING, CLEANUP, FIND_STUCK, RESET = STATEMENTS.values()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def present(tx, clock):
-    """The present, as NOW() sees it in the test's transaction."""
+    """The present, as NOW() sees it in the test's transaction: the clock stands there."""
     clock.set(tx.execute("select now() as now").fetchone().now)
     return clock.now
 
@@ -184,6 +184,14 @@ def test_after_the_reset_the_old_workers_token_is_dead(tx, stuck, then):
     for function in ("complete_many", "extend_leases"):
         assert rows(tx, function, **many) == [(stuck.id, "lost")]
     assert stored(tx, stuck.id) == before
+
+
+def test_after_the_reset_one_worker_gets_the_job_and_none_waits_for_it(db, connect):
+    held = running(db)
+    db.execute("update rowqueue.jobs set status = 'pending', started_at = null")
+    assert claim_one(connect(autocommit=False), queues=[held.queue]).id == held.id
+    db.execute("set lock_timeout = '1ms'")
+    assert claim(db, queues=[held.queue]) == []
 
 
 def test_after_the_reset_the_reaper_leaves_the_job_alone(tx, stuck):

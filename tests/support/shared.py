@@ -17,7 +17,7 @@ from support.server import Server, fresh_database
 @pytest.fixture(scope="module")
 def shared_dsn(server: Server, template: NoopExecutor) -> Iterator[str]:
     """The connection string of a database for a whole module: for many small cases."""
-    with fresh_database(template) as dbname:
+    with fresh_database(server, template) as dbname:
         yield server.url(dbname)
 
 

@@ -65,7 +65,8 @@ class EmbeddedPostgres:
         Args:
             folder: where the cluster is kept and found again; a temporary folder, removed at
                 the end, if left out.
-            temporary_in: where that temporary folder is made, instead of the usual place.
+            temporary_in: where that temporary folder is made if the server's user can reach it,
+                instead of the usual place.
             version: the major version, such as ``"16"``; that of the folder's cluster, or else
                 the newest, if left out.
             prefer: whether the wheel's programs or installed ones come first.

@@ -167,6 +167,15 @@ def test_a_claim_keeps_no_other_job_that_became_due_from_others(db, clock, conne
     assert [claimed.id for claimed in claim(db, 10)] == [second]
 
 
+def test_what_becomes_due_behind_a_thousand_jobs_that_others_hold_is_claimed(db, clock, connect):
+    due = {"run_after": (clock.now + timedelta(hours=1)).isoformat()}
+    made = [row.id for row in enqueue_many(db, *[due] * 1010)]
+    clock.advance(hours=1)
+    assert len(claim(connect(autocommit=False), 1000)) == 1000
+    db.execute("set lock_timeout = '1ms'")
+    assert len({job.id for job in claim(db, 20)} & {*made}) == 10
+
+
 def test_jobs_of_a_claim_that_is_rolled_back_are_free_again_and_lose_nothing(db, connect):
     made = [row.id for row in enqueue_many(db, *[{}] * 3)]
     before = everything(db)
