@@ -54,6 +54,14 @@ begin
             end loop;
         end if;
 
+        exit when array_position(v_created, null) is null;
+
+        -- A key was taken while this call waited for it, and is free again. Inserting it now, with other keys in hand, would
+        -- lock keys out of their order, and two calls could deadlock: enqueue_many undoes all and begins again.
+        if v_made is not null and cardinality(v_ids) > 1 then
+            raise exception 'a unique_key was taken meanwhile' using errcode = 'RQ000';
+        end if;
+
         -- Tickets are drawn in the order given, while the rows go in by key: two calls with the same keys cannot wait for
         -- each other crosswise.
         with asked as materialized (
@@ -73,7 +81,7 @@ begin
             on conflict (workspace_id, job_type, unique_key) where unique_key is not null do nothing
             returning id
         )
-        select array_agg(m.id) into v_made from made as m;
+        select coalesce(array_agg(m.id), '{}') into v_made from made as m;
 
         if cardinality(v_made) = cardinality(v_ids) then
             v_created := array_fill(true, array[cardinality(v_ids)]);
@@ -83,13 +91,6 @@ begin
                 from unnest(v_ids, v_created) with ordinality as n(id, created, ordinal)
                 left join unnest(v_made) as m(id) on m.id = n.id
                 order by n.ordinal);
-        end if;
-        exit when array_position(v_created, null) is null;
-
-        -- A key was taken while this call waited for it. Going round with other keys in hand would lock keys out of their order,
-        -- and two calls could deadlock: enqueue_many undoes all and begins again.
-        if cardinality(v_ids) > 1 then
-            raise exception 'a unique_key was taken meanwhile' using errcode = 'RQ000';
         end if;
     end loop;
 
