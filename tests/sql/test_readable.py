@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import psycopg
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.calls import NOBODY, claim, enqueue, job, refused, rows, running
 
+# However slow the machine is.
+EXAMPLES = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 REFUSALS = {"RQ103", "22P02", "22P05", "22003", "54001"}
 
 
@@ -110,7 +112,7 @@ def texts(session: psycopg.Connection[Any], column: str) -> list[str]:
 
 
 @given(payload=PAYLOADS)
-@settings(max_examples=100, deadline=None, database=None)
+@settings(EXAMPLES, max_examples=100)
 def test_what_enqueue_accepts_can_be_claimed_and_decoded(shared_db, shared_clock, payload):
     with shared_db.transaction(force_rollback=True):
         said = verdict(shared_db, "enqueue", job_type="odd", payload=payload)
@@ -125,7 +127,7 @@ def test_what_enqueue_accepts_can_be_claimed_and_decoded(shared_db, shared_clock
 
 
 @given(result=DOCUMENTS)
-@settings(max_examples=50, deadline=None, database=None)
+@settings(EXAMPLES, max_examples=50)
 def test_what_complete_accepts_can_be_read_as_a_result(shared_db, shared_clock, result):
     with shared_db.transaction(force_rollback=True):
         held = running(shared_db)
