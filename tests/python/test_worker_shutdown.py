@@ -15,7 +15,7 @@ import pytest
 from rowqueue.worker import Job
 from support.calls import Session, enqueue, enqueue_many, job, value
 from support.waiting import eventually
-from support.workers import quick_worker, until, worker_process, working
+from support.workers import quick_worker, worker_process, working
 
 BUSY = 7
 """The key of the advisory lock that ``until_free`` jobs wait for."""
@@ -122,10 +122,11 @@ def test_stop_gives_coroutines_their_grace_and_then_releases_their_jobs(
     dsn: str, db: Session
 ) -> None:
     worker = quick_worker(dsn, shutdown_grace=timedelta(milliseconds=200))
-    cleared_up = threading.Event()
+    begun, cleared_up = threading.Event(), threading.Event()
 
     @worker.handler("sync")
     async def sync(job: Job) -> None:
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -134,7 +135,7 @@ def test_stop_gives_coroutines_their_grace_and_then_releases_their_jobs(
 
     job_id = enqueue(db)
     with working(worker):
-        until(db, job_id, "running")
+        assert begun.wait(timeout=20)
     assert cleared_up.is_set()
     assert (job(db, job_id).status, job(db, job_id).attempts) == ("pending", 0)
 

@@ -22,7 +22,11 @@ def test_it_shows_a_job_in_every_state_of_its_life(tx):
     assert seen(tx, held.id) == ["cancelled"]
 
 
-@pytest.mark.parametrize("job_id", [NOBODY, UUID("01890000-0000-4000-8000-000000000000"), UUID(int=0), UUID(int=2**128 - 1)], ids=str)
+@pytest.mark.parametrize(
+    "job_id",
+    [NOBODY, UUID("01890000-0000-4000-8000-000000000000"), UUID(int=0), UUID(int=2**128 - 1)],
+    ids=str,
+)
 def test_there_is_no_row_for_an_id_that_no_job_has(tx, job_id):
     enqueue(tx)
     assert rows(tx, "get_job", job_id=job_id) == []
