@@ -26,7 +26,7 @@ types: ## mypy, strict
 freeze: ## NAME=add_tags: write or rewrite the migration with what changed in sql/
 	$(PYTHON) .ci/freeze.py $(NAME)
 
-land: ## declare the newest migration final (at a release)
+land: ## declare the newest migration final (when it goes to main)
 	$(PYTHON) .ci/freeze.py --land
 
 migrations: ## landed ones untouched, copies fresh, migrating equals installing
