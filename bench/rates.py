@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
+
+from rowqueue import Job, Worker
 
 CLASSIC = Path(__file__).with_name("classic.sql")
 SESSIONS = 2
@@ -110,6 +113,23 @@ def drain_classic(session: Session, jobs: int) -> int:
     return done
 
 
+def drain_by_worker(session: Session, jobs: int) -> int:
+    """Drains with one Python worker and a handler that does nothing."""
+    done = 0
+    worker = Worker(
+        make_conninfo(**session.info.get_parameters(), password=session.info.password),
+        concurrency=10,
+    )
+
+    @worker.handler("noop")
+    async def noop(job: Job) -> None:
+        nonlocal done
+        done += 1
+
+    worker.run(burst=True)
+    return done
+
+
 def measure(dsn: str, jobs: int, rounds: int) -> list[tuple[Rate, Rate]]:
     """Returns each measurement's rate beside the classic table's.
 
@@ -117,10 +137,12 @@ def measure(dsn: str, jobs: int, rounds: int) -> list[tuple[Rate, Rate]]:
         RuntimeError: a drain handed out more or fewer jobs than were enqueued.
     """
     singles = max(jobs // 50, 100)
-    pairs: list[tuple[str, Work, Work, int, int]] = [
-        ("enqueue, batches of 1,000", enqueue_rowqueue, enqueue_classic, jobs, SESSIONS),
-        ("claim and complete, batches of 500", drain_rowqueue, drain_classic, jobs, SESSIONS),
-        ("enqueue, one a transaction", enqueue_one_by_one, insert_one_by_one, singles, 1),
+    fill = (enqueue_rowqueue, enqueue_classic)
+    pairs: list[tuple[str, Work, Work, int, int, tuple[Work, Work] | None]] = [
+        ("enqueue, batches of 1,000", *fill, jobs, SESSIONS, None),
+        ("SQL drain, batches of 500", drain_rowqueue, drain_classic, jobs, SESSIONS, None),
+        ("one Python worker v. SQL drain", drain_by_worker, drain_classic, jobs, 1, fill),
+        ("enqueue, one a transaction", enqueue_one_by_one, insert_one_by_one, singles, 1, None),
     ]
     seen: dict[tuple[str, bool], list[float]] = {}
     with psycopg.connect(dsn, autocommit=True) as session:
@@ -132,8 +154,10 @@ def measure(dsn: str, jobs: int, rounds: int) -> list[tuple[Rate, Rate]]:
         )
         session.execute("select count(*) from rowqueue.claim_next('bench', '{default,single}', 2)")
         for _ in range(rounds):
-            for name, ours, theirs, amount, sessions in pairs:
+            for name, ours, theirs, amount, sessions, before in pairs:
                 for classic, work in ((False, ours), (True, theirs)):
+                    if before:
+                        before[classic](session, amount)
                     rate = _rate(dsn, work, amount, sessions)
                     seen.setdefault((name, classic), []).append(rate)
                 session.execute("select rowqueue.tick()")
