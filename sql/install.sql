@@ -42,6 +42,7 @@
 \ir 2_enqueue/_job_problem.sql
 \ir 2_enqueue/_wake_worker.sql
 \ir 2_enqueue/_insert_jobs.sql
+\ir 2_enqueue/_insert_keyed_jobs.sql
 \ir 2_enqueue/enqueue.sql
 \ir 2_enqueue/enqueue_many.sql
 

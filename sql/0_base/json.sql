@@ -1,7 +1,7 @@
 -- Why a document cannot be stored and read back by every client, or null when it can. What accepts it must be able to
 -- hand it out again: a job that a worker cannot decode would be a job that nobody can run.
--- The checks go from cheap to dear, and most documents pass at the second: 64 levels take 128 characters, and a number beyond a
--- double takes more than 300. A larger document is not written out as text before its numbers have been looked at:
+-- The checks go from cheap to dear, and most documents pass at the first: 64 levels take 512 bytes, and a number beyond a double
+-- takes more than 300 characters. A larger document is not written out as text before its numbers have been looked at:
 -- 1e131071 takes 30 bytes in jsonb and 131,000 as text. No SET clause, so that the planner inlines it.
 create or replace function rowqueue._json_problem(doc jsonb)
 returns text
@@ -11,9 +11,9 @@ security invoker
 as $$
     select case
         -- In an array of its own, for a value read from a table may be compressed, and count as small.
+        when pg_catalog.pg_column_size(pg_catalog.jsonb_build_array($1)) < 512
+            and pg_catalog.octet_length($1::pg_catalog.text) < 300 then null
         when pg_catalog.pg_column_size(pg_catalog.jsonb_build_array($1)) > 1048576 then 'is larger than 1 MiB'
-        when pg_catalog.pg_column_size(pg_catalog.jsonb_build_array($1)) < 768
-            and pg_catalog.octet_length($1::pg_catalog.text) < 128 then null
         when $1 operator(pg_catalog.@?) 'strict $.**{64}' then 'is nested deeper than 63 levels'
         when $1 operator(pg_catalog.@?) '$.** ? (@.type() == "number"
             && (@ > 1e308 || @ < -1e308 || (@ != 0 && @ < 1e-307 && @ > -1e-307)))'

@@ -62,7 +62,7 @@ begin
     if exists (select from unnest(v_jobs) as n where n.unique_key is not null) then
         loop
             begin
-                return query select * from rowqueue._insert_jobs(v_jobs);
+                return query select * from rowqueue._insert_keyed_jobs(v_jobs);
                 return;
             exception when sqlstate 'RQ000' then
                 null;

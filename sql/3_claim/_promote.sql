@@ -1,3 +1,26 @@
+-- Whether some queues have anything to promote: what claim_next asks first, for most of the time they have not.
+create or replace function rowqueue._any_due(queues text[])
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_now timestamptz := rowqueue._now();
+begin
+    return exists (
+            select
+            from rowqueue.jobs_live as j
+            where j.queue = any (_any_due.queues) and j.status = 'pending' and j.ticket is null
+            and j.run_after >= (select w.due_floor from rowqueue.watermarks as w order by w.id desc limit 1)
+            and j.run_after <= v_now)
+        or exists (select from rowqueue.jobs_live as j where j.status = 'pending' and j.token is not null);
+end
+$$;
+
+revoke all on function rowqueue._any_due from public;
+
 -- Gives a ticket to jobs of some queues that have none and are due: delayed and retrying ones whose time has come, and, in any queue,
 -- those that a DBA set back to pending by hand. Highest priority first, of the thousand that have been due longest in each
 -- queue. Returns how many.

@@ -31,7 +31,9 @@ begin
 
     -- What has become due meanwhile joins the lanes, but no more than this call may take: in a long transaction, the rest must
     -- not be kept from other workers.
-    perform rowqueue._promote(claim_next.queues, claim_next.max_jobs);
+    if rowqueue._any_due(claim_next.queues) then
+        perform rowqueue._promote(claim_next.queues, claim_next.max_jobs);
+    end if;
 
     for v_level in
         select l.priority, array_agg(l.queue) as queues, array_agg(l.floor) as floors

@@ -55,3 +55,22 @@ end
 $$;
 
 revoke all on function rowqueue._finish from public;
+
+-- Whether one of these tokens completed the job.
+create or replace function rowqueue._is_completed(job_id uuid, tokens bigint[])
+returns boolean
+language plpgsql
+stable
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+        select
+        from rowqueue.jobs_finished as f
+        where f.id = _is_completed.job_id and f.completed_at >= rowqueue._id_time(_is_completed.job_id)
+        and f.token = any (_is_completed.tokens) and f.status = 'completed');
+end
+$$;
+
+revoke all on function rowqueue._is_completed from public;

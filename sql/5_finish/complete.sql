@@ -9,7 +9,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v_problem text := rowqueue._json_problem(complete.result);
-    v_outcome text;
+    v_done uuid[];
 begin
     perform rowqueue._check_token(complete.job_id, complete.token);
     if v_problem is not null then
@@ -17,10 +17,9 @@ begin
             using errcode = 'RQ103', hint = 'Store large or odd data elsewhere and return a reference to it.';
     end if;
 
-    select c.outcome
-    into v_outcome
-    from rowqueue.complete_many(array[complete.job_id], array[complete.token], array[complete.result]) as c;
-    if v_outcome = 'lost' then
+    v_done := rowqueue._finish(
+        array[complete.job_id], array[complete.token], 'running', 'completed', array[complete.result]);
+    if v_done = '{}' and not rowqueue._is_completed(complete.job_id, array[complete.token]) then
         perform rowqueue._raise_lost(complete.job_id, complete.token);
     end if;
 end

@@ -50,12 +50,7 @@ begin
         select
             a.id,
             case
-                when exists (
-                    select
-                    from rowqueue.jobs_finished as f
-                    where f.id = a.id and f.completed_at >= rowqueue._id_time(a.id)
-                    and f.token = any(a.tokens) and f.status = 'completed'
-                ) then 'already'
+                when rowqueue._is_completed(a.id, a.tokens) then 'already'
                 else 'lost'
             end
         from (
