@@ -1,1 +1,1 @@
-"""Measurements of rowqueue beside a baseline, on a database of their own."""
+"""Measurements of rowqueue beside other queues and baselines, each on a PostgreSQL of its own."""

@@ -18,7 +18,7 @@ from pytest_postgresql.executors import NoopExecutor
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from rowqueue import schema
-from rowqueue.embedded import EmbeddedPostgres
+from rowqueue.embedded import EmbeddedPostgres, find_binaries
 
 SETTINGS: dict[str, str | int] = {
     "max_connections": 200,
@@ -75,7 +75,7 @@ def picked_server() -> Iterator[Server]:
             yield server
         return
     embedded = EmbeddedPostgres(
-        version=os.environ.get("ROWQUEUE_TEST_PG") or None,
+        version=own_version(),
         prefer="installed",
         temporary_in=fast_place(),
         settings=SETTINGS,
@@ -83,6 +83,11 @@ def picked_server() -> Iterator[Server]:
     )
     with embedded, Server.at(embedded.dsn) as server:
         yield server
+
+
+def own_version() -> str:
+    """Returns the version of a server of our own: see `picked_server`."""
+    return os.environ.get("ROWQUEUE_TEST_PG") or find_binaries(prefer="installed").version
 
 
 def fast_place() -> Path | None:

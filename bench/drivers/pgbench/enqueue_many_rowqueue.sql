@@ -1,0 +1,1 @@
+select count(*) from rowqueue.enqueue_many((select b.jobs from batch as b));

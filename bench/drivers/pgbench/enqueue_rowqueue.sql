@@ -1,0 +1,1 @@
+select rowqueue.enqueue('noop', :payload);

@@ -1,0 +1,1 @@
+"""What every measurement needs, without knowing any scenario or system."""
