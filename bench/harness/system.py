@@ -40,10 +40,12 @@ class SqlDrain:
     Attributes:
         script: claims ``:batch`` jobs in one transaction and completes them in another.
         completed_once: a query that counts the jobs completed at their first attempt.
+        upkeep: what its documents have somebody run every second, if anything.
     """
 
     script: Path
     completed_once: str
+    upkeep: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

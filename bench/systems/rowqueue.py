@@ -16,6 +16,7 @@ ROWQUEUE = System(
         completed_once=(
             "select count(*) from rowqueue.jobs where status = 'completed' and attempts = 1"
         ),
+        upkeep="select rowqueue.tick()",
     ),
     sql_enqueue=PGBENCH_SCRIPTS / "enqueue_rowqueue.sql",
     sql_enqueue_many=PGBENCH_SCRIPTS / "enqueue_many_rowqueue.sql",

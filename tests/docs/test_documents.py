@@ -22,6 +22,7 @@ NOT_RUN = [
     ("README.md", "installs from the network; .ci/run does it"),
     ("cli.md", "ends only when it is stopped; tests/python/cli/test_database.py runs it"),
     ("operations.md", "needs pg_cron; test_schedules.py runs what it schedules"),
+    ("performance.md", "it takes minutes, and installs other queues; tests/bench runs short forms"),
 ]
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, LiteralString, NoReturn
 from uuid import UUID
 
-from rowqueue.errors import InvalidArgument
+from rowqueue.errors import InvalidArgument, NotStorable
 from rowqueue.jsontext import encode
 
 _MAX_NOTE = 8192
@@ -119,8 +119,12 @@ def _jobs(name: str, value: object) -> str:
     """The jobs of ``enqueue_many``, numbered from 1 as its messages and its rows number them."""
     if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
         _refuse(name, "a list of mappings", value)
-    numbered = ((f"{name}[{n}]", job) for n, job in enumerate(value, start=1))
-    return f"[{','.join(encode(place, new_job(place, job)) for place, job in numbered)}]"
+    jobs = [new_job(f"{name}[{n}]", job) for n, job in enumerate(value, start=1)]
+    try:
+        return encode(name, jobs)  # all at once: that is twice as fast as one by one
+    except NotStorable:
+        each = (encode(f"{name}[{n}]", job) for n, job in enumerate(jobs, start=1))
+        return f"[{','.join(each)}]"
 
 
 class _Argument:
@@ -129,8 +133,10 @@ class _Argument:
     def __init__(
         self, name: LiteralString, sql_type: LiteralString, convert: Callable[[str, Any], object]
     ) -> None:
+        # psycopg writes an array of numbers or ids several times faster as binary than as text.
+        form: LiteralString = "b" if sql_type in ("bigint[]", "uuid[]") else "s"
         self.name = name
-        self.sql: LiteralString = f"{name} => %({name})s::{sql_type}"
+        self.sql: LiteralString = f"{name} => %({name}){form}::{sql_type}"
         self.convert = convert
 
 

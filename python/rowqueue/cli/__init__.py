@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from rowqueue.cli.app import App
+from rowqueue.cli.bench import bench
 from rowqueue.cli.database import dev, migrate, sql, tick
 from rowqueue.cli.enqueue import enqueue
 from rowqueue.cli.health import health
@@ -67,5 +68,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (demo, dev, migrate, worker, enqueue, jobs, health, tick, sql):
+for command in (demo, dev, migrate, worker, enqueue, jobs, health, tick, bench, sql):
     main.add_command(command)

@@ -70,6 +70,8 @@ class Claimer:
                 self._outages.over(self._line.purpose)
                 if jobs:
                     await self._hand_over(jobs)
+                    if len(jobs) < room:  # no more are due, so these may start before the next look
+                        await asyncio.sleep(0)
                     await self._lull.over(connection)
                 elif not burst:
                     await self._lull.wait(connection)
@@ -110,6 +112,9 @@ class Claimer:
         """
         runner, concurrency = self._runner, self._settings.concurrency
         while not self._stop.is_set():
+            if self._finisher.behind:
+                await self._stop.or_(self._finisher.caught_up())
+                continue
             ahead = self._prefetch.target(runner.ended)
             room = concurrency + ahead - runner.load
             if room > 0 and len(runner.waiting) <= ahead // 2:

@@ -1,7 +1,7 @@
 """The third step of a job here: its outcome is written.
 
 Outcomes gather while those before them are on their way, and go out together: at low load each
-at once, under load hundreds in one statement, without any timer.
+at once; under load after a short pause, up to hundreds in one statement.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import scalar_row
 
 from rowqueue import calls, client
 from rowqueue.calls import Call
@@ -25,6 +26,12 @@ logger = logging.getLogger("rowqueue")
 
 _MOST = 1000
 """Outcomes that go out together."""
+
+_PAUSE = 0.005
+"""Seconds between two flushes under load, which is when outcomes have come in company."""
+
+_ENOUGH = 300
+"""Outcomes that need not wait for more."""
 
 _TRIES = 20
 """How often a report is tried that fails for a reason of its own, such as a locked row."""
@@ -53,6 +60,7 @@ class Finisher:
         self._sending: list[Ended] = []
         self._tries: dict[int, int] = {}
         self._arrived = asyncio.Event()
+        self._sent = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -71,6 +79,17 @@ class Finisher:
         """How many outcomes are not written yet."""
         return len(self._due) + len(self._sending)
 
+    @property
+    def behind(self) -> bool:
+        """Whether so many outcomes are unwritten that more jobs would only add to them."""
+        return self.unwritten > 2 * _MOST
+
+    async def caught_up(self) -> None:
+        """Returns once it is not behind."""
+        while self.behind:
+            self._sent.clear()
+            await self._sent.wait()
+
     async def run(self) -> None:
         """Writes outcomes until it is cancelled."""
         while True:
@@ -79,7 +98,11 @@ class Finisher:
                 if not self._sending:  # else this is a new run, after one that was cut off
                     self._sending, self._due = self._due[:_MOST], self._due[_MOST:]
                 await self._send(self._sending)
+                under_load = len(self._sending) > 1
                 self._sending = []
+                self._sent.set()
+                if under_load and len(self._due) < _ENOUGH:
+                    await asyncio.sleep(_PAUSE)
             self._arrived.clear()
             self._empty.set()
 
@@ -132,13 +155,12 @@ class Finisher:
             results=results if any(result is not None for result in results) else None,
         )
         try:
-            answers = await client.run_async(connection, call)
+            lost = await client.run_async(connection, _only_lost(call))
         except psycopg.Error:
             if connection.closed:
                 raise
             await self._write_each(connection, ended)  # one of them spoils it for all
             return
-        lost = {answer.id for answer in answers if answer.outcome == "lost"}
         for job, _ in ended:
             if job.id in lost:
                 self._forget(job, "lost its lease or has a result that cannot be stored")
@@ -174,6 +196,19 @@ class Finisher:
 
 def _lock_order(job: Job) -> UUID:
     return job.id
+
+
+def _only_lost(call: Call[Any]) -> Call[set[UUID]]:
+    """Returns a call of complete_many that answers with the ids of the jobs that were lost.
+
+    They are few, and reading an answer for each of the others takes its time.
+    """
+    return Call(
+        f"select id from ({call.sql}) as answer where outcome = 'lost'",
+        call.params,
+        scalar_row,
+        set,
+    )
 
 
 def _call(job: Job, outcome: Outcome) -> Call[Any]:

@@ -7,6 +7,7 @@ neighbours time, not their leases.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -32,6 +33,12 @@ _LAST_STEP = 2.0
 _REPORTS_A_STEP = 200
 _TICK_BUSY = 1.0
 _TICK_IDLE = 5.0
+
+_TICK_NOW = 2000
+"""Claims, of whichever workers, after which a tick is due at once.
+
+A tick raises the floors, and what has been claimed since is what a claim has to walk over.
+"""
 
 Connection = psycopg.Connection[Any]
 
@@ -67,7 +74,8 @@ class Heartbeat:
         self._abort = abort
         self._period = settings.lease.total_seconds() / 3
         self._next_beat = time.monotonic() + self._period
-        self._next_tick = time.monotonic()
+        self._ticked_at = -math.inf
+        self._ticked_token = 0
         self._locked: set[int] = set()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rowqueue-heartbeat", daemon=True)
@@ -100,9 +108,7 @@ class Heartbeat:
                 self._extend_leases(connection, now)
                 self._next_beat = now + self._period
             self._write_reports(connection)
-            if now >= self._next_tick:
-                self._next_tick = now + (_TICK_BUSY if self._held else _TICK_IDLE)
-                self._tick(connection)
+            self._tick_if_due(connection, now)
             self._outages.over("heartbeat")
 
     def _extend_leases(self, connection: Connection, now: float) -> None:
@@ -149,7 +155,15 @@ class Heartbeat:
             elif not answer:
                 self._tell(job, "cancel")
 
-    def _tick(self, connection: Connection) -> None:
+    def _tick_if_due(self, connection: Connection, now: float) -> None:
+        # Decided anew at every look: a worker whose jobs are quick often holds none just then.
+        newest = max(list(self._held), default=self._ticked_token)
+        quiet_for = now - self._ticked_at
+        if newest - self._ticked_token < _TICK_NOW and quiet_for < (
+            _TICK_BUSY if self._held else _TICK_IDLE
+        ):
+            return
+        self._ticked_at, self._ticked_token = now, newest
         try:
             client.run(connection, calls.tick())
         except psycopg.Error as error:

@@ -57,23 +57,24 @@ class Lull:
         self._steps = self._plan()
         self._drained = 0.0
 
-    def _plan(self) -> Iterator[float]:
-        """Yields seconds to wait; 0: mark idle and look again at once."""
-        yield 0
-        yield from (min(wait, self._poll) for wait in _FIRST_WAITS)
+    def _plan(self) -> Iterator[tuple[float, bool]]:
+        """Yields how many seconds to wait before the next look, and whether to mark idle then."""
+        yield 0, True
+        yield from ((min(wait, self._poll), False) for wait in _FIRST_WAITS)
         while True:
-            yield 0
-            yield self._poll
+            yield from [(self._poll, False)] * 3
+            # The mark may be gone though no notification came: an enqueue may be rolled back.
+            yield self._poll, True
 
     async def wait(self, connection: AsyncConnection) -> None:
         """Waits a little, as is fit after looking in vain as often as it did."""
-        wait = next(self._steps)
-        if not wait:
-            await client.run_async(connection, calls.mark_idle())
-        elif not self._listens:
+        wait, mark = next(self._steps)
+        if not self._listens:
             await self._stop.or_(asyncio.sleep(wait))
-        elif await self._stop.or_(_notified(connection, wait)):
+        elif wait and await self._stop.or_(_notified(connection, wait)):
             self._steps = self._plan()
+        elif mark:
+            await client.run_async(connection, calls.mark_idle())
 
     async def over(self, connection: AsyncConnection) -> None:
         """Begins anew after jobs were found."""

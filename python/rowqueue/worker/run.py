@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import sys
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 from rowqueue.worker.attempt import Attempt, Stop
+from rowqueue.worker.context import InOwnContext
 from rowqueue.worker.finish import Finisher
 from rowqueue.worker.handlers import Handler, Mode
 from rowqueue.worker.job import Job
@@ -24,6 +24,12 @@ logger = logging.getLogger("rowqueue")
 
 STOP_GRACE = 5.0
 """Seconds that a stopped handler has to clear up, before it is left to itself."""
+
+_IN_A_ROW = 25
+"""Coroutines that a task runs: if none of them waits, it is somebody else's turn then."""
+
+_COMING = 16
+"""Tasks that are about to begin: enough to start handlers that wait, few for those that don't."""
 
 _UNKNOWN_LOG_EVERY = 60.0
 
@@ -58,9 +64,9 @@ class Runner:
         self._handlers = handlers
         self._finisher = finisher
         self._abort = abort
-        self._threads = Threads(self._settle)
+        self._threads = Threads(self._settle_elsewhere)
         self._children = Children()
-        self._starting = False
+        self._coming: set[asyncio.Task[None]] = set()
         self._passed_over: dict[str, float] = {}
         self.waiting: deque[Job] = deque()
         self.running: dict[int, Attempt] = {}
@@ -86,29 +92,34 @@ class Runner:
         self._start_waiting()
 
     def _start_waiting(self) -> None:
-        if self._starting:  # a handler that ends at once leads back here: do not recurse
-            return
-        self._starting = True
-        try:
-            while self.waiting and len(self.running) < self._settings.concurrency:
-                self._start(self.waiting.popleft())
-        finally:
-            self._starting = False
+        """Starts what waits; for coroutines it makes tasks, which take them as they begin."""
+        while len(self._coming) < self._tasks_wanted and self._coroutine_is_next():
+            self._coming.add(asyncio.create_task(self._work_through()))
 
-    def _start(self, job: Job) -> None:
-        handler = self._handlers.get(job.job_type)
-        if handler is None:
-            self._pass_over(job)
-            return
+    @property
+    def _tasks_wanted(self) -> int:
+        return min(_COMING, len(self.waiting), self._settings.concurrency - len(self.running))
+
+    def _coroutine_is_next(self) -> bool:
+        """Starts what waits until there is no more room, or a coroutine is next: then true."""
+        while self.waiting and len(self.running) < self._settings.concurrency:
+            job = self.waiting[0]
+            handler = self._handlers.get(job.job_type)
+            if handler is not None and handler.mode is Mode.COROUTINE:
+                return True
+            self.waiting.popleft()
+            if handler is None:
+                self._pass_over(job)
+            else:
+                self._begin(job, handler)
+                perform_it = perform if handler.mode is Mode.THREAD else self._children.perform
+                self._threads.start(job, handler.function, perform_it)
+        return False
+
+    def _begin(self, job: Job, handler: Handler) -> Attempt:
         logger.debug("%s started: %s, attempt %d", job.id, job.job_type, job.attempts)
         attempt = self.running[job.token] = Attempt(job, handler)
-        match handler.mode:
-            case Mode.COROUTINE:
-                attempt.task = _new_task(self._attend(attempt))
-            case Mode.THREAD:
-                self._threads.start(job, handler.function, perform)
-            case Mode.PROCESS:
-                self._threads.start(job, handler.function, self._children.perform)
+        return attempt
 
     def _pass_over(self, job: Job) -> None:
         """Gives back a job whose type has no handler here; some other worker may have one."""
@@ -124,26 +135,47 @@ class Runner:
             )
         self.give_back(job, delay=delay)
 
-    async def _attend(self, attempt: Attempt) -> None:
+    async def _work_through(self) -> None:
+        """Runs coroutines one after another; while one has to wait, other tasks go on.
+
+        So jobs start in the order of the claim, and those that never wait share a few tasks.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self._coming.remove(task)
+        for _ in range(_IN_A_ROW):
+            if not self._coroutine_is_next():
+                return
+            job = self.waiting.popleft()
+            attempt = self._begin(job, self._handlers[job.job_type])
+            attempt.task = task
+            self._start_waiting()
+            self._settle(job, await self._attend(attempt))
+            if task.cancelling():  # no other job is to be cancelled with it
+                break
+        self._start_waiting()
+
+    async def _attend(self, attempt: Attempt) -> Outcome:
         job = attempt.job
         try:
-            outcome = of_return(job, await attempt.handler.function(job))
+            return of_return(job, await InOwnContext(attempt.handler.function(job)))
         except BaseException as error:
-            outcome = of_error(job, error)
             if isinstance(error, KeyboardInterrupt):  # meant for the process, not for the job
                 self._abort(error)
             elif attempt.stopped is None and _is_cancelled_from_outside(error):
                 attempt.stopped = Stop.SHUTDOWN  # by the end of the event loop, most likely
+            return of_error(job, error)
+
+    def _settle_elsewhere(self, job: Job, outcome: Outcome | None) -> None:
         self._settle(job, outcome)
+        self._start_waiting()
 
     def _settle(self, job: Job, outcome: Outcome | None) -> None:
         attempt = self.running.pop(job.token, None)
-        if attempt is None:
-            return  # given up before
-        self._finisher.add(job, attempt.verdict(outcome))
-        self.ended += 1
-        self.changed.set()
-        self._start_waiting()
+        if attempt is not None:  # else it was given up before
+            self._finisher.add(job, attempt.verdict(outcome))
+            self.ended += 1
+            self.changed.set()
 
     def give_back(self, job: Job, *, delay: timedelta = timedelta(0)) -> None:
         """Releases a job that has not started."""
@@ -196,7 +228,7 @@ class Runner:
                 job.id,
                 self._threads.abandoned,
             )
-        self._settle(job, None)
+        self._settle_elsewhere(job, None)
         left = self._threads.abandoned
         if left > self._settings.max_abandoned_threads and attempt.stopped is not Stop.SHUTDOWN:
             self._abort(TooManyAbandonedThreads(f"{left} threads outlived their jobs"))
@@ -211,16 +243,3 @@ def _is_cancelled_from_outside(error: BaseException) -> bool:
     """Whether somebody cancelled the handler's task, or it raises the like by itself."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
-
-
-if sys.version_info >= (3, 12):
-
-    def _new_task(coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        # A handler that never waits is done before this returns: no turn of the event loop.
-        loop = asyncio.get_running_loop()
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-
-else:
-
-    def _new_task(coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        return asyncio.get_running_loop().create_task(coroutine)
