@@ -42,7 +42,7 @@ def test_what_a_handler_awaits_runs_in_its_context_and_in_a_task(dsn: str, db: S
     async def sync(job: Job) -> list[str]:
         _user.set("me")
         async with asyncio.timeout(60):
-            return await asyncio.gather(_name(), _name())
+            return list(await asyncio.gather(_name(), _name()))
 
     async def _name() -> str:
         await asyncio.sleep(0)

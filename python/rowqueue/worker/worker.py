@@ -48,7 +48,7 @@ class Worker:
         name: str | None = None,
         lease: timedelta = timedelta(minutes=1),
         poll_interval: timedelta = timedelta(seconds=2),
-        prefetch: int = 500,
+        prefetch: int = 1000,
         shutdown_grace: timedelta = timedelta(seconds=30),
         cancel_grace: timedelta = timedelta(seconds=10),
         unknown_delay: timedelta = timedelta(seconds=30),
