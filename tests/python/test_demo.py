@@ -22,8 +22,8 @@ import psycopg
 import pytest
 from pytest_postgresql.executors import NoopExecutor
 
-from rowqueue.demo.interrupts import Interrupts
 from rowqueue.embedded import Binaries
+from rowqueue.interrupts import Interrupts
 from support.command import NO_DSN, invoke
 from support.server import Server, fresh_database
 from support.waiting import eventually

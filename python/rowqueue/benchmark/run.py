@@ -19,8 +19,8 @@ from rowqueue.benchmark.measuring import Measuring
 from rowqueue.benchmark.place import Place, Session, alone, open_place
 from rowqueue.benchmark.report import Report
 from rowqueue.benchmark.view import open_view
-from rowqueue.demo.interrupts import Interrupts
-from rowqueue.demo.text import clean, counted
+from rowqueue.interrupts import Interrupts
+from rowqueue.text import clean, counted
 
 
 def run_benchmark(

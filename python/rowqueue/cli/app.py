@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 import click
 import psycopg
 
-from rowqueue.cli.output import clean
 from rowqueue.embedded import EmbeddedError
+from rowqueue.text import clean
 
 DONE = 0
 FAILED = 1

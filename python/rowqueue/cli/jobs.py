@@ -8,10 +8,11 @@ import click
 
 from rowqueue.cli.app import Failure
 from rowqueue.cli.options import dsn_option, examples, job_argument, json_option, open_queue
-from rowqueue.cli.output import as_dict, clean, print_json, print_table, readable
+from rowqueue.cli.output import as_dict, print_json, print_table, readable
 from rowqueue.cli.watch import brief, follow
 from rowqueue.client import Queue
 from rowqueue.jobs import JobRow
+from rowqueue.text import clean
 
 STATUSES = ("pending", "running", "completed", "failed", "cancelled")
 

@@ -15,12 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rowqueue.text import clean
+
 _ENDLESS = 100_000
-
-
-def clean(text: str) -> str:
-    """Returns a text on one line, without what could steer a terminal."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
 
 
 def console() -> Console:

@@ -10,8 +10,9 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rowqueue.cli.output import as_dict, clean, console, print_json, readable
+from rowqueue.cli.output import as_dict, console, print_json, readable
 from rowqueue.jobs import JobRow
+from rowqueue.text import clean
 
 
 def follow(look: Callable[[], JobRow], interval: float, as_json: bool) -> JobRow:

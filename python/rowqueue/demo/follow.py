@@ -9,8 +9,8 @@ from typing import Literal
 from uuid import UUID
 
 from rowqueue import Queue
-from rowqueue.demo.text import clean, counted
 from rowqueue.jobs import JobRow
+from rowqueue.text import clean, counted
 
 Tone = Literal["plain", "trouble", "recovery", "done"]
 

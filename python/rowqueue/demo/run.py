@@ -22,7 +22,6 @@ from rowqueue.demo.connectors import SourceError
 from rowqueue.demo.database import Database, open_database
 from rowqueue.demo.faults import Fault
 from rowqueue.demo.follow import Event, Followed, Follower, Incident, Tone
-from rowqueue.demo.interrupts import Interrupts
 from rowqueue.demo.names import QUEUE
 from rowqueue.demo.plan import Plan, carry_out, make_plan
 from rowqueue.demo.store import Connection
@@ -31,6 +30,7 @@ from rowqueue.demo.view import View, make_view
 from rowqueue.demo.workers import WorkerEnded, Workers
 from rowqueue.embedded import Account
 from rowqueue.embedded.cluster import temporary_folder
+from rowqueue.interrupts import Interrupts
 from rowqueue.migrate import migrate
 
 _LOOK_EVERY = 0.1

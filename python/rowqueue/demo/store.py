@@ -15,7 +15,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from rowqueue.demo.connectors import Page, Record
-from rowqueue.demo.text import clean
+from rowqueue.text import clean
 
 Connection = psycopg.Connection[Any]
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from rich.text import Text
 from rowqueue.demo.database import Database
 from rowqueue.demo.follow import Followed, Incident, outcome
 from rowqueue.demo.names import QUEUE
-from rowqueue.demo.text import clean, counted
+from rowqueue.text import clean, counted
 
 _ERRORS_SHOWN = 10
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from rowqueue.demo.names import FOLDER_VARIABLE, WORKER_VARIABLE
-from rowqueue.demo.text import clean
+from rowqueue.text import clean
 
 _COMMAND = [sys.executable, "-m", "rowqueue", "worker", "rowqueue.demo.handlers:worker"]
 

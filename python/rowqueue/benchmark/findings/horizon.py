@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from rowqueue.benchmark.facts import Facts, Holder, Slot
 from rowqueue.benchmark.findings.finding import Finding, Judge, Level, fine
-from rowqueue.demo.text import clean
+from rowqueue.text import clean
 
 _OLD = timedelta(seconds=30)
 _VERY_OLD = timedelta(minutes=10)

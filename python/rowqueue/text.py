@@ -7,5 +7,5 @@ def counted(count: int, noun: str) -> str:
 
 
 def clean(text: str) -> str:
-    """Returns a text on one line, without what could steer a terminal: sources are strangers."""
+    """Returns a text on one line, without what could steer a terminal."""
     return "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
