@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from rowqueue.embedded import EmbeddedPostgres
 from rowqueue.migrate import migrate
 
 MOST_LINES = 60
+_ROWS = re.compile(r"(?<= FROM stdin;\n)(?:(?!\\\.\n).*\n)+")
 
 
 def changed_after_landing() -> Iterator[str]:
@@ -57,13 +59,15 @@ def dump(pg_dump: Path, dsn: str) -> list[str]:
     """Returns a fresh database as ``pg_dump`` writes it.
 
     What yoyo keeps is left out, and so are the marks of transactions, which are a server's own.
+    The rows of a table are sorted: they lie in the order in which they came.
     """
     left_out = ["--exclude-table=rowqueue._yoyo_*", "--exclude-table-data=rowqueue.watermarks"]
     command = [str(pg_dump), *left_out, f"--dbname={dsn}"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     # Newer versions frame a dump with a random word.
     frame = ("\\restrict ", "\\unrestrict ")
-    return [line for line in text.splitlines() if not line.startswith(frame)]
+    in_order = _ROWS.sub(lambda rows: "".join(sorted(rows[0].splitlines(keepends=True))), text)
+    return [line for line in in_order.splitlines() if not line.startswith(frame)]
 
 
 def install(psql: Path, dsn: str) -> None:

@@ -10,7 +10,8 @@
 -- A job that may run now holds a ticket. An index on (queue, priority, ticket) is the claim order, so a claim reads the head of
 -- a lane, which is a queue and a priority, and stops: its cost does not depend on what waits behind, on what is delayed (no
 -- ticket yet), or on what is finished (elsewhere). Nor does it depend on what is gone but cannot be cleaned up while
--- somebody holds a snapshot: each lane has a floor below which no ticket is left, and the scan begins there.
+-- somebody holds a snapshot: each lane has a floor below which nothing waits, and the scan begins there. A claim changes nothing
+-- that an index mentions, so it writes no index entries (a HOT update); the job keeps its ticket while it runs.
 --
 -- A claim draws a token, and only who names the token may report on the job. A worker that was thought dead and comes back finds
 -- its token void, and every write it tries is refused, in the transaction in which it tries it. A claim is a lease: a
@@ -77,6 +78,7 @@
 \ir 6_maintain/_raise_floors.sql
 \ir 6_maintain/_stray_lanes.sql
 \ir 6_maintain/_sweep.sql
+\ir 6_maintain/_changed_by_hand.sql
 \ir 6_maintain/_make_partitions.sql
 \ir 6_maintain/tick.sql
 \ir 6_maintain/purge_finished.sql

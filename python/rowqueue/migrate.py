@@ -3,7 +3,7 @@
 yoyo's tables stand in the schema ``rowqueue`` beside ours, so they never meet those of an
 application that uses yoyo too. Any number of processes may migrate at once, and any of them
 may be killed: a migration is one transaction unless it says ``-- transactional: false``, and
-each is written so that it can be run again.
+what is there already is not run again, however it came there: `rowqueue.version` tells.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class _FrozenFile(Migration):  # type: ignore[misc]
 
     def __init__(self, file: Path, known: dict[str, _FrozenFile]) -> None:
         super().__init__(file.stem, str(file), str(file.parent))
+        self.number = file.stem.partition(".")[0]
         self.source = file.read_text(encoding="utf-8")
         directives, _, _ = parse_metadata(self.source)
         self.use_transactions = directives.get("transactional", "true").strip() == "true"
@@ -103,6 +104,9 @@ def migrate(dsn: str = "") -> list[str]:
             # Nobody else holds our lock, so a row in yoyo's is what a killed run left there.
             backend.break_lock()
             with backend.lock():
+                there = [one for one in _migrations() if one.number <= _installed(session)]
+                for migration in backend.to_apply(MigrationList(there)):
+                    backend.mark_one(migration)
                 for migration in backend.to_apply(_migrations()):
                     backend.apply_one(migration)
                     applied.append(migration.id)
@@ -121,7 +125,19 @@ def pending(dsn: str = "") -> list[str]:
         if exists:
             query = sql.SQL("select migration_id from {}").format(table)
             done = {row[0] for row in session.execute(query)}
-    return [migration.id for migration in _migrations() if migration.id not in done]
+        installed = _installed(session)
+    return [one.id for one in _migrations() if one.id not in done and one.number > installed]
+
+
+def _installed(session: psycopg.Connection[Any]) -> str:
+    """Returns the version of the schema that is there, ``""`` when there is none.
+
+    psql may have installed it, or a run was killed between a migration and its mark.
+    """
+    found = "select to_regprocedure('rowqueue.version()') is not null"
+    (exists,) = session.execute(found).fetchone() or [False]
+    (version,) = (exists and session.execute("select rowqueue.version()").fetchone()) or [""]
+    return str(version)
 
 
 def _migrations() -> MigrationList:

@@ -4,11 +4,12 @@
 --
 -- Columns stand in the order of their alignment: wide fixed ones first, texts last, so that no byte is lost to padding.
 -- The view rowqueue.job shows them in a reader's order.
-create sequence if not exists rowqueue.tickets as bigint cache 1;
+-- Both sequences end one below the largest bigint, so that the number after the last one is a number still.
+create sequence if not exists rowqueue.tickets as bigint maxvalue 9223372036854775806 cache 1;
 comment on sequence rowqueue.tickets is
-'The order of claiming: a job that may run now holds a ticket. CACHE 1, for the floors rely on its last value.';
+'The order of claiming: a job that may run now draws a ticket. CACHE 1, for the floors rely on its last value.';
 
-create sequence if not exists rowqueue.tokens as bigint cache 1;
+create sequence if not exists rowqueue.tokens as bigint maxvalue 9223372036854775806 cache 1;
 comment on sequence rowqueue.tokens is
 'Fencing tokens: every claim draws one. It only grows and is never reset, not by a retry, a release or a restore.';
 
@@ -43,7 +44,6 @@ create table if not exists rowqueue.jobs (
     result jsonb,
     constraint jobs_status_known check (status in ('pending', 'running', 'completed', 'failed', 'cancelled')),
     constraint jobs_completed_at_when_finished check ((status in ('pending', 'running')) = (completed_at is null)),
-    constraint jobs_ticket_only_when_pending check (ticket is null or status = 'pending'),
     constraint jobs_running_has_lease check (status <> 'running' or (token is not null and lease_until is not null)),
     constraint jobs_run_after_finite check (isfinite(run_after)),
     constraint jobs_counts_in_range check (attempts >= 0 and max_attempts between 1 and 1000 and timeout_ms > 0)
@@ -58,8 +58,7 @@ with (
     autovacuum_vacuum_scale_factor = 0.02,
     autovacuum_vacuum_cost_delay = 0,
     autovacuum_analyze_scale_factor = 0.2,
-    -- Room on each page for a second version of each of its rows: a claim then stays on the page, which saves a fifth of its
-    -- WAL and a second lock record; heartbeats and progress reports are HOT updates besides.
+    -- Room on each page for a second version of each of its rows, so that a claim can be a HOT update.
     fillfactor = 50
 );
 
@@ -72,21 +71,17 @@ partition by range (completed_at);
 create table if not exists rowqueue.jobs_finished_default
 partition of rowqueue.jobs_finished (constraint jobs_finished_default_pkey primary key (id)) default;
 
+-- Claims, heartbeats and progress reports are HOT updates, which write no index entries: no index mentions, in a column or in its
+-- condition, what they change, least of all status, token or lease_until. So a running job keeps its ticket, and its place in
+-- the claim order; three bounds of its lane (lanes.sql) tell where claimable and where running jobs can be.
+
 -- The claim order, and nothing else: a claim reads the head of a lane and stops.
 create index if not exists jobs_live_claim_idx on rowqueue.jobs_live (queue, priority, ticket)
 where ticket is not null;
 
 -- What waits for its time.
-create index if not exists jobs_live_due_idx on rowqueue.jobs_live (queue, run_after)
-where ticket is null and status = 'pending';
-
--- What runs, for the reaper. Heartbeats and progress stay HOT: no index mentions lease_until or progress.
-create index if not exists jobs_live_running_idx on rowqueue.jobs_live (token)
-where status = 'running';
-
--- What a DBA set back to pending by hand: only there has a pending job a token. It is empty at all other times.
-create index if not exists jobs_live_reset_idx on rowqueue.jobs_live (token)
-where status = 'pending' and token is not null;
+create index if not exists jobs_live_delayed_idx on rowqueue.jobs_live (queue, run_after)
+where ticket is null;
 
 create unique index if not exists jobs_live_unique_key_idx on rowqueue.jobs_live (workspace_id, job_type, unique_key)
 nulls not distinct
@@ -110,7 +105,7 @@ comment on table rowqueue.jobs_finished_default is 'Finished jobs whose month ha
 
 comment on column rowqueue.jobs.id is 'The job, a UUIDv7: ids made later are larger.';
 comment on column rowqueue.jobs.workspace_id is 'The workspace (tenant) that the job belongs to, or null.';
-comment on column rowqueue.jobs.ticket is 'Its place in the claim order. Null while the job may not run: delayed, running, finished.';
+comment on column rowqueue.jobs.ticket is 'Its place in the claim order, which it keeps while it runs. Null while the job is delayed or finished.';
 comment on column rowqueue.jobs.token is 'The fencing token of the latest claim. Only who names it may report on the job. Null while the job waits.';
 comment on column rowqueue.jobs.created_at is 'When it was enqueued.';
 comment on column rowqueue.jobs.run_after is 'Not to be claimed before this instant: a delayed job, or the backoff before a retry.';

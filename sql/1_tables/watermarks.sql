@@ -7,13 +7,12 @@ create table if not exists rowqueue.watermarks (
     token bigint not null,
     seen_at timestamptz not null,
     due_floor timestamptz not null,
-    token_floor bigint not null,
     applied boolean not null,
     constraint watermarks_pkey primary key (id)
 ) with (autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_delay = 0);
 
-insert into rowqueue.watermarks (xid, ticket, token, seen_at, due_floor, token_floor, applied)
-select pg_catalog.pg_current_xact_id(), 0, 0, rowqueue._now(), '-infinity', 0, true
+insert into rowqueue.watermarks (xid, ticket, token, seen_at, due_floor, applied)
+select pg_catalog.pg_current_xact_id(), 0, 0, rowqueue._now(), '-infinity', true
 where not exists (select from rowqueue.watermarks);
 
 revoke all on table rowqueue.watermarks from public;
@@ -23,10 +22,9 @@ comment on table rowqueue.watermarks is 'How far the maintenance has come: what 
 comment on column rowqueue.watermarks.id is 'The newest row is the largest.';
 comment on column rowqueue.watermarks.xid is 'The transaction that noted ticket, token and seen_at. Once all up to it have ended, the note can be used.';
 comment on column rowqueue.watermarks.ticket is 'The last ticket drawn before xid was assigned.';
-comment on column rowqueue.watermarks.token is 'The last token drawn before xid was assigned.';
+comment on column rowqueue.watermarks.token is 'The last token drawn before xid was assigned: when it has moved, jobs were claimed.';
 comment on column rowqueue.watermarks.seen_at is 'The clock before xid was assigned.';
 comment on column rowqueue.watermarks.due_floor is 'No job without a ticket has a run_after before this instant.';
-comment on column rowqueue.watermarks.token_floor is 'No running job has a token below this one.';
 comment on column rowqueue.watermarks.applied is 'The note has been used to raise the floors.';
 
 -- A clock, a mark and a counter that must be written without leaving dead rows: a sequence is overwritten in place.

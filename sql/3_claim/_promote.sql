@@ -12,18 +12,16 @@ begin
     return exists (
             select
             from rowqueue.jobs_live as j
-            where j.queue = any (_any_due.queues) and j.status = 'pending' and j.ticket is null
+            where j.queue = any (_any_due.queues) and j.ticket is null
             and j.run_after >= (select w.due_floor from rowqueue.watermarks as w order by w.id desc limit 1)
-            and j.run_after <= v_now)
-        or exists (select from rowqueue.jobs_live as j where j.status = 'pending' and j.token is not null);
+            and j.run_after <= v_now);
 end
 $$;
 
 revoke all on function rowqueue._any_due from public;
 
--- Gives a ticket to jobs of some queues that have none and are due: delayed and retrying ones whose time has come, and, in any queue,
--- those that a DBA set back to pending by hand. Highest priority first, of the thousand that have been due longest in each
--- queue. Returns how many.
+-- Gives a ticket to jobs of some queues that have none and are due: delayed and retrying ones whose time has come. Highest priority
+-- first, of the thousand that have been due longest in each queue. Returns how many.
 -- State: pending -> pending | Locks: those rows, skipping locked ones | Writes: jobs_live
 create or replace function rowqueue._promote(queues text[], max_jobs int)
 returns int
@@ -39,7 +37,6 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-    c_pending constant text := 'pending';
     v_now timestamptz := rowqueue._now();
     v_due_floor timestamptz := (select w.due_floor from rowqueue.watermarks as w order by w.id desc limit 1);
     v_seen int;
@@ -52,7 +49,7 @@ begin
         cross join lateral (
             select j.ctid, j.priority, j.run_after
             from rowqueue.jobs_live as j
-            where j.queue = q.queue and j.status = 'pending' and j.ticket is null
+            where j.queue = q.queue and j.ticket is null
             and j.run_after >= v_due_floor and j.run_after <= v_now
             order by j.run_after
             limit 1000
@@ -60,29 +57,18 @@ begin
     ), first as materialized (
         select j.ctid
         from due as d
-        -- The status is compared with a variable, so that the planner cannot prove the predicate of jobs_live_due_idx, and walk
-        -- all that waits instead of asking by ctid.
         join rowqueue.jobs_live as j on j.ctid = d.ctid
-        where j.status = c_pending and j.ticket is null
+        -- Written so that the planner cannot prove the condition of jobs_live_delayed_idx, and walk all that waits instead of
+        -- asking by ctid.
+        where coalesce(j.ticket, 0) = 0
         order by d.priority desc, d.run_after
         limit _promote.max_jobs
         for update of j skip locked
-    ), reset_by_hand as materialized (
-        select j.ctid
-        from rowqueue.jobs_live as j
-        where j.status = 'pending' and j.token is not null
-        limit _promote.max_jobs
-        for update skip locked
     ), promoted as (
         update rowqueue.jobs_live as j
-        set ticket = case when j.run_after <= v_now then coalesce(j.ticket, rowqueue._draw_ticket()) end,
-            token = null,
-            worker = null,
-            lease_until = null,
-            -- Who resets the last attempt by hand wants it to run once more.
-            attempts = least(j.attempts, j.max_attempts - 1)
-        from (select f.ctid from first as f union all select r.ctid from reset_by_hand as r) as ready
-        where j.ctid = ready.ctid
+        set ticket = rowqueue._draw_ticket()
+        from first as f
+        where j.ctid = f.ctid
         returning j.id
     )
     select count(*), (select count(*) from due)
@@ -97,7 +83,7 @@ begin
             cross join lateral (
                 select j.ctid
                 from rowqueue.jobs_live as j
-                where j.queue = q.queue and j.status = 'pending' and j.ticket is null
+                where j.queue = q.queue and j.ticket is null
                 and j.run_after >= v_due_floor and j.run_after <= v_now
                 order by j.run_after
                 limit _promote.max_jobs - v_count

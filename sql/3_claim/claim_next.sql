@@ -1,5 +1,5 @@
 -- Hands out the next due jobs.
--- State: pending -> running | Locks: the claimed rows of jobs_live, skipping locked ones | Writes: jobs_live
+-- State: pending -> running | Locks: the claimed rows of jobs_live, skipping locked ones | Writes: jobs_live (HOT updates), ceilings
 create or replace function rowqueue.claim_next(
     worker text,
     queues text[] default '{default}',
@@ -20,12 +20,15 @@ set enable_mergejoin = off
 rows 100
 as $$
 declare
+    c_any constant bigint := 9223372036854775807;
     v_now timestamptz := rowqueue._now();
     v_left int := claim_next.max_jobs;
-    v_count int;
     v_level record;
     v_cutoff bigint;
-    c_any constant bigint := 9223372036854775807;
+    v_jobs tid[];
+    v_crashed boolean[];
+    v_last bigint;
+    v_suspect int;
 begin
     perform rowqueue._check_claim(claim_next.worker, claim_next.queues, claim_next.max_jobs, claim_next.lease);
 
@@ -36,7 +39,7 @@ begin
     end if;
 
     for v_level in
-        select l.priority, array_agg(l.queue) as queues, array_agg(l.floor) as floors
+        select l.priority, array_agg(l.queue) as queues, array_agg(l.floor) as floors, array_agg(l.ceiling) as ceilings
         from rowqueue._lanes_of(claim_next.queues) as l
         group by l.priority
         order by l.priority desc
@@ -53,6 +56,7 @@ begin
                     select j.ticket
                     from rowqueue.jobs_live as j
                     where j.queue = lane.queue and j.priority = v_level.priority and j.ticket >= lane.floor
+                    and j.status = 'pending'
                     order by j.ticket
                     limit v_left
                 ) as head
@@ -62,73 +66,63 @@ begin
         end if;
 
         while v_left > 0 and v_cutoff is not null loop
-            -- The claim. `head` locks the first free jobs of each lane in ticket order: one index scan a lane that begins
-            -- at the floor and stops at the limit. It is materialized so that it runs once, whatever the plan, and
-            -- feeds the update by ctid, so that the update takes just these rows, in this order; tokens rise with
-            -- tickets, and the rows come out in the order of the claim. The row lock has given the transaction its
-            -- id before the first token is drawn, which the token floor relies on (6_maintain/_raise_floors.sql).
-            -- `stop` is where a job that may be a killer stands: it ends the batch, or is the batch.
-            return query
-            with head as materialized (
-                select h.ctid, h.ticket, h.crashes
+            -- The first free jobs of these lanes in ticket order, locked: one index scan a lane that begins at the floor
+            -- and stops at the limit.
+            select array_agg(h.ctid), array_agg(h.crashes > 0), max(h.ticket)
+            into v_jobs, v_crashed, v_last
+            from (
+                select head.ctid, head.crashes, head.ticket
                 from unnest(v_level.queues, v_level.floors) as lane(queue, floor)
                 cross join lateral (
-                    select j.ctid, j.ticket, j.crashes
+                    select j.ctid, j.crashes, j.ticket
                     from rowqueue.jobs_live as j
                     where j.queue = lane.queue and j.priority = v_level.priority
-                    and j.ticket >= lane.floor and j.ticket <= v_cutoff
+                    and j.ticket >= lane.floor and j.ticket <= v_cutoff and j.status = 'pending'
                     order by j.ticket
                     limit v_left
                     for update skip locked
-                ) as h
-                order by h.ticket
+                ) as head
+                order by head.ticket
                 limit v_left
-            ), stop as materialized (
-                select case
-                    when min(h.ticket) = min(h.ticket) filter (where h.crashes > 0) and v_left = claim_next.max_jobs
-                        then min(h.ticket) + 1
-                    else coalesce(min(h.ticket) filter (where h.crashes > 0), c_any)
-                end as ticket
-                from head as h
-            )
+            ) as h;
+
+            -- One that may have killed its worker is handed out alone: it is the whole claim, or the claim ends before it. Either
+            -- way nothing of a lower priority overtakes it.
+            v_suspect := array_position(v_crashed, true);
+            if v_suspect = 1 and v_left = claim_next.max_jobs then
+                v_jobs := v_jobs[:1];
+            elsif v_suspect is not null then
+                v_jobs := v_jobs[:v_suspect - 1];
+            end if;
+
+            -- The claim. It takes just those rows, by ctid, in this order: tokens rise with tickets, and the rows come out in
+            -- the order of the claim.
+            return query
             update rowqueue.jobs_live as j
             set status = 'running',
-                ticket = null,
                 token = nextval('rowqueue.tokens'::regclass),
-                attempts = j.attempts + 1,
+                -- Who resets the last attempt by hand wants it to run once more.
+                attempts = least(j.attempts + 1, j.max_attempts),
                 claimed_alone = (claim_next.max_jobs = 1 or j.crashes > 0),
                 worker = claim_next.worker,
                 started_at = v_now,
                 lease_until = v_now + claim_next.lease,
                 progress = null
-            from head as h
-            where j.ctid = h.ctid and h.ticket < (select s.ticket from stop as s)
+            from unnest(v_jobs) as h(ctid)
+            where j.ctid = h.ctid
             returning
                 j.id, j.token, j.queue, j.job_type, j.workspace_id, j.payload, j.priority, j.attempts, j.max_attempts,
                 j.timeout_ms, j.created_at, j.lease_until, j.crashes > 0;
-            get diagnostics v_count = row_count;
 
-            v_left := v_left - v_count;
-
-            -- Such a job ends the call, whether it was taken or comes next: nothing of a lower priority may overtake it.
-            if v_left between 1 and claim_next.max_jobs - 1 and exists (
-                select
-                from rowqueue.jobs_live as j
-                where j.status = 'running' and j.token = currval('rowqueue.tokens'::regclass) and j.crashes > 0
-                union all
-                select
-                from unnest(v_level.queues, v_level.floors) as lane(queue, floor)
-                cross join lateral (
-                    select j.crashes
-                    from rowqueue.jobs_live as j
-                    where j.queue = lane.queue and j.priority = v_level.priority and j.ticket >= lane.floor
-                    order by j.ticket
-                    limit 1
-                ) as next
-                where next.crashes > 0
-            ) then
-                v_left := 0;
+            -- Some way beyond what was claimed, so that not every claim has to raise it.
+            if v_last >= any (v_level.ceilings) then
+                insert into rowqueue.ceilings (queue, priority, ceiling)
+                select lane.queue, v_level.priority, v_last + least(16 * claim_next.max_jobs, 1000)
+                from unnest(v_level.queues, v_level.ceilings) as lane(queue, ceiling)
+                where lane.ceiling <= v_last;
             end if;
+
+            v_left := case when v_suspect is null then v_left - coalesce(cardinality(v_jobs), 0) else 0 end;
             -- Others hold some of the jobs up to the cutoff: once more, without it.
             exit when v_cutoff = c_any;
             v_cutoff := c_any;

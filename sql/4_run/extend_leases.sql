@@ -15,7 +15,6 @@ rows 100
 as $$
 #variable_conflict use_column
 declare
-    c_running constant text := 'running';
     v_until timestamptz;
     v_ids uuid[];
     v_stopping boolean[];
@@ -24,7 +23,7 @@ begin
     perform rowqueue._check_lease(extend_leases.lease);
     v_until := rowqueue._now() + extend_leases.lease;
 
-    -- By id and in id order, whatever the planner knew: see 5_finish/_finish.sql. Here a variable hides the status from it.
+    -- By id and in id order, whatever the planner knew: see 5_finish/_finish.sql.
     with asked as materialized (
         select a.id, a.token
         from unnest(extend_leases.job_ids, extend_leases.tokens) as a(id, token)
@@ -33,7 +32,7 @@ begin
         update rowqueue.jobs_live as j
         set lease_until = v_until
         from asked as a
-        where j.id = any(array[a.id]) and j.token = a.token and j.status = c_running
+        where j.id = any(array[a.id]) and j.token = a.token and j.status = 'running'
         returning j.id, j.cancel_requested_at is not null as stopping
     )
     select array_agg(e.id), array_agg(e.stopping) into v_ids, v_stopping from extended as e;

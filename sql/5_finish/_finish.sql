@@ -25,7 +25,7 @@ declare
     v_moved uuid[];
 begin
     -- Whatever the planner knew of the table when it made this plan, it must ask by id: `= any(array[…])` leaves it no ordered
-    -- walk over jobs_live_pkey, and in a generic plan from_status is unknown, which leaves it none over jobs_live_running_idx.
+    -- walk over jobs_live_pkey.
     with asked as materialized (
         select a.id, a.token, a.result, a.error
         from unnest(_finish.job_ids, _finish.tokens, _finish.results, _finish.errors) as a(id, token, result, error)

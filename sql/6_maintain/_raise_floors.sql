@@ -1,11 +1,11 @@
--- Raises the floors below which nothing is left to find: of tickets (lanes.floor), of due times and of tokens (watermarks).
+-- Raises the floors below which nothing is left to find: of tickets (lanes.floor and live_floor) and of due times (watermarks).
 -- Returns how many lanes were raised. Only for speed: with every floor at its lowest, the queue does the same, more slowly.
--- State: - | Locks: the newest row of watermarks, skipping it when locked | Writes: lanes, watermarks
+-- State: - | Locks: the newest row of watermarks, skipping it when locked | Writes: lanes, ceilings, watermarks
 --
 -- Why this never passes a job by. A ticket becomes visible when its transaction commits, which may be long after it was drawn, and
 -- after larger ones. So a floor must not rise past a ticket that somebody holds and has not committed. Three rules:
 --
--- 1. Who draws a ticket has a transaction id first (_draw_ticket; for due times _write_clock; for tokens the row lock of the claim).
+-- 1. Who draws a ticket has a transaction id first (_draw_ticket; for due times _write_clock).
 -- 2. Raising takes two transactions. The first reads the sequence's last value S *before it has an id of its own*, then notes S with
 --    its id X. Ids are given out in order, so everyone who drew a ticket up to S has an id below X. A later transaction whose snapshot
 --    has xmin > X knows that all of those have ended: what they committed it sees, what they rolled back never was. The floor
@@ -13,7 +13,7 @@
 --    (xmax of a snapshot will not do for X: it is one past the last *completed* id, and ids in progress lie above it.)
 -- 3. A floor is only speed: _sweep looks below it, now and then. What it finds is counted, and the count must stay 0.
 --
--- The same note serves the other two floors: S for tickets, for tokens, and the clock for due times.
+-- The same note serves due times: there the clock is S. Tokens are noted to see whether anything was claimed.
 create or replace function rowqueue._raise_floors()
 returns int
 language plpgsql
@@ -35,7 +35,6 @@ declare
     v_foreign boolean;
     v_raised int := 0;
     v_due_floor timestamptz;
-    v_token_floor bigint;
 begin
     if pg_current_xact_id_if_assigned() is not null then
         return 0;
@@ -56,7 +55,6 @@ begin
     end if;
 
     v_due_floor := v_note.due_floor;
-    v_token_floor := v_note.token_floor;
     if not v_foreign and not v_note.applied then
         v_raised := rowqueue._raise_lanes(v_note.ticket);
 
@@ -68,27 +66,17 @@ begin
             cross join lateral (
                 select j.run_after
                 from rowqueue.jobs_live as j
-                where j.queue = q.queue and j.status = 'pending' and j.ticket is null and j.run_after >= v_note.due_floor
+                where j.queue = q.queue and j.ticket is null and j.run_after >= v_note.due_floor
                 order by j.run_after
                 limit 1
             ) as head
         ) as first;
-
-        select least(v_note.token + 1, min(first.token))
-        into v_token_floor
-        from (
-            select j.token
-            from rowqueue.jobs_live as j
-            where j.status = 'running' and j.token >= v_note.token_floor
-            order by j.token
-            limit 1
-        ) as first;
     end if;
 
-    insert into rowqueue.watermarks (xid, ticket, token, seen_at, due_floor, token_floor, applied)
+    insert into rowqueue.watermarks (xid, ticket, token, seen_at, due_floor, applied)
     values (
         pg_current_xact_id(), v_ticket, v_token, v_clock,
-        greatest(v_due_floor, v_note.due_floor), greatest(v_token_floor, v_note.token_floor), not v_moved and not v_foreign);
+        greatest(v_due_floor, v_note.due_floor), not v_moved and not v_foreign);
     delete from rowqueue.watermarks as w where w.id = v_note.id;
     return v_raised;
 end
@@ -112,24 +100,37 @@ declare
     v_raised int := 0;
 begin
     for v_lane in
-        select l.queue, l.priority, l.floor, least(_raise_lanes.ticket + 1, first.ticket) as new_floor
+        select
+            l.queue, l.priority, l.floor, l.live_floor, l.ceiling,
+            least(_raise_lanes.ticket + 1, claimable.ticket) as new_floor,
+            least(_raise_lanes.ticket + 1, live.ticket) as new_live_floor
         from rowqueue._lanes_of(rowqueue._queues()) as l
         left join lateral (
             select j.ticket
             from rowqueue.jobs_live as j
-            where j.queue = l.queue and j.priority = l.priority and j.ticket >= l.floor
+            where j.queue = l.queue and j.priority = l.priority and j.ticket >= l.floor and j.status = 'pending'
             order by j.ticket
             limit 1
-        ) as first on true
-        where l.floor <= _raise_lanes.ticket
-        order by l.floor
+        ) as claimable on true
+        left join lateral (
+            select j.ticket
+            from rowqueue.jobs_live as j
+            where j.queue = l.queue and j.priority = l.priority and j.ticket >= l.live_floor
+            order by j.ticket
+            limit 1
+        ) as live on true
+        where l.live_floor <= _raise_lanes.ticket
+        order by l.live_floor
         limit 200
     loop
-        if v_lane.new_floor > v_lane.floor then
-            insert into rowqueue.lanes (queue, priority, floor)
-            values (v_lane.queue, v_lane.priority, v_lane.new_floor);
+        if v_lane.new_floor > v_lane.floor or v_lane.new_live_floor > v_lane.live_floor then
+            insert into rowqueue.lanes (queue, priority, floor, live_floor)
+            values (v_lane.queue, v_lane.priority, v_lane.new_floor, v_lane.new_live_floor);
             delete from rowqueue.lanes as l
-            where l.queue = v_lane.queue and l.priority = v_lane.priority and l.floor in (0, v_lane.floor);
+            where l.queue = v_lane.queue and l.priority = v_lane.priority
+            and (l.floor = 0 or (l.floor = v_lane.floor and l.live_floor = v_lane.live_floor));
+            delete from rowqueue.ceilings as c
+            where c.queue = v_lane.queue and c.priority = v_lane.priority and c.ceiling < v_lane.ceiling;
             v_raised := v_raised + 1;
         end if;
     end loop;

@@ -33,7 +33,7 @@ begin
         (
             select j.queue, j.priority
             from rowqueue.jobs_live as j
-            where j.ticket is null and j.status = 'pending' and j.queue > v_queue and j.queue < v_lane.queue
+            where j.ticket is null and j.queue > v_queue and j.queue < v_lane.queue
             order by j.queue
             limit 1
         );
@@ -54,7 +54,7 @@ begin
     (
         select j.queue, j.priority
         from rowqueue.jobs_live as j
-        where j.ticket is null and j.status = 'pending' and j.queue > v_queue
+        where j.ticket is null and j.queue > v_queue
         order by j.queue
         limit 1
     );

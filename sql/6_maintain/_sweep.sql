@@ -1,7 +1,7 @@
 -- Looks where nothing should be: below the floors, and in lanes that do not exist. Makes what it finds claimable, counts it in
--- the sequence rowqueue.below_floor, and returns how many. A DBA's UPDATE of queue, priority or ticket can put a job there; the
--- functions cannot.
--- State: pending -> pending | Locks: those rows of jobs_live, skipping locked ones | Writes: jobs_live, lanes, watermarks
+-- the sequence rowqueue.below_floor, and returns how many. A DBA's UPDATE of queue, priority or ticket can put a waiting job
+-- there; the functions cannot.
+-- State: pending -> pending | Locks: those rows of jobs_live, skipping locked ones | Writes: jobs_live, lanes, ceilings
 --
 -- The entries of jobs that are gone may lie below a floor by the million while a snapshot is held, so it looks in windows that
 -- widen downwards from the floor, and stops after the window in which its time is up: 20 ms. Otherwise it reaches the bottom
@@ -27,7 +27,6 @@ declare
     v_far bigint := 10000;
     v_count int;
     v_found int := 0;
-    v_token bigint;
 begin
     select w.* into v_note from rowqueue.watermarks as w order by w.id desc limit 1;
 
@@ -44,16 +43,22 @@ begin
                 from rowqueue.jobs_live as j
                 where j.queue = l.queue and j.priority = l.priority
                 and j.ticket >= l.floor - v_far and j.ticket < l.floor - v_near
+                and (j.status = 'pending' or j.ticket < l.live_floor)
                 order by j.ticket
                 limit 100
                 for update skip locked
             ) as low
+        ), found as (
+            update rowqueue.jobs_live as j
+            set ticket = rowqueue._draw_ticket()
+            from lost as l
+            where j.ctid = l.ctid
+            returning j.queue, j.priority, j.ticket, j.status
+        ), raised as (
+            insert into rowqueue.ceilings (queue, priority, ceiling)
+            select f.queue, f.priority, f.ticket + 1 from found as f where f.status = 'running'
         )
-        update rowqueue.jobs_live as j
-        set ticket = rowqueue._draw_ticket()
-        from lost as l
-        where j.ctid = l.ctid;
-        get diagnostics v_count = row_count;
+        select count(*) into v_count from found;
         v_found := v_found + v_count;
 
         with lost as materialized (
@@ -62,7 +67,7 @@ begin
             cross join lateral (
                 select j.ctid
                 from rowqueue.jobs_live as j
-                where j.queue = q.queue and j.status = 'pending' and j.ticket is null
+                where j.queue = q.queue and j.ticket is null
                 and j.run_after >= v_note.due_floor - v_far * interval '1 millisecond'
                 and j.run_after < v_note.due_floor - v_near * interval '1 millisecond'
                 order by j.run_after
@@ -76,19 +81,6 @@ begin
         where j.ctid = l.ctid;
         get diagnostics v_count = row_count;
         v_found := v_found + v_count;
-
-        select min(j.token)
-        into v_token
-        from rowqueue.jobs_live as j
-        where j.status = 'running'
-        and j.token >= v_note.token_floor - v_far and j.token < v_note.token_floor - v_near;
-        perform from rowqueue.watermarks as w where v_token is not null and w.id = v_note.id for update skip locked;
-        if found then
-            insert into rowqueue.watermarks (xid, ticket, token, seen_at, due_floor, token_floor, applied)
-            values (v_note.xid, v_note.ticket, v_note.token, v_note.seen_at, v_note.due_floor, v_token, v_note.applied);
-            delete from rowqueue.watermarks as w where w.id = v_note.id;
-            v_found := v_found + 1;
-        end if;
 
         v_near := v_far;
         v_far := v_far * 2;

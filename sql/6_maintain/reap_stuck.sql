@@ -10,11 +10,12 @@ set plan_cache_mode = force_generic_plan
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := rowqueue._now();
-    v_token_floor bigint := (select w.token_floor from rowqueue.watermarks as w order by w.id desc limit 1);
     v_job rowqueue.jobs_live;
     v_times_out timestamptz;
 begin
@@ -23,13 +24,26 @@ begin
     end if;
 
     for v_job in
+        with stuck as materialized (
+            select running.ctid, running.token
+            from rowqueue._lanes_of(rowqueue._queues()) as l
+            cross join lateral (
+                select j.ctid, j.token
+                from rowqueue.jobs_live as j
+                where j.queue = l.queue and j.priority = l.priority
+                and j.ticket >= l.live_floor and j.ticket < l.ceiling and j.status = 'running'
+                and (j.lease_until <= v_now or rowqueue._times_out(j.started_at, j.timeout_ms) <= v_now)
+                order by j.ticket
+            ) as running
+        )
         select j.*
-        from rowqueue.jobs_live as j
-        where j.status = 'running' and j.token >= v_token_floor
+        from stuck as s
+        join rowqueue.jobs_live as j on j.ctid = s.ctid
+        where j.status = 'running'
         and (j.lease_until <= v_now or rowqueue._times_out(j.started_at, j.timeout_ms) <= v_now)
-        order by j.token
+        order by s.token
         limit reap_stuck.max_jobs
-        for update skip locked
+        for update of j skip locked
     loop
         id := v_job.id;
         v_times_out := rowqueue._times_out(v_job.started_at, v_job.timeout_ms);

@@ -74,3 +74,20 @@ def test_jobs_in_every_state_live_on(upgrade: psycopg.Connection, empty_dsn: str
             "running": "completed",
             "waiting": "running",
         }
+
+
+def test_a_job_that_ran_during_the_upgrade_is_taken_back_from_a_worker_that_died(
+    upgrade: psycopg.Connection, empty_dsn: str
+) -> None:
+    with upgrade as session:
+        session.execute(
+            "select rowqueue.enqueue('sync', queue => q) from unnest(array['a', 'b']) q"
+        )
+        session.execute("select rowqueue.claim_next('w', '{a,b}', 10)")
+        migrate(empty_dsn)
+        expired = "update rowqueue.jobs_live set lease_until = now() - interval '1 second'"
+        assert session.execute(expired).rowcount == 2
+        reaped = session.execute("select outcome from rowqueue.reap_stuck()").fetchall()
+        assert reaped == [("pending",)] * 2
+        claim = "select job_type from rowqueue.claim_next('w', '{a,b}')"
+        assert session.execute(claim).fetchall() == [("sync",)]

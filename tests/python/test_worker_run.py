@@ -306,7 +306,7 @@ def test_it_says_at_the_start_what_it_is(dsn: str, caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.INFO, "rowqueue"):
         worker.run(burst=True)
     assert caplog.messages[0] == (
-        "worker me starting: queues a, b, concurrency 4, polling every 2000 ms, schema 0002"
+        "worker me starting: queues a, b, concurrency 4, polling every 2000 ms, schema 0004"
     )
 
 

@@ -1,4 +1,4 @@
-"""Everything that draws a ticket, a token or a due time, for one transaction to do."""
+"""Everything that draws a ticket or a due time, or claims, for one transaction to do."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import psycopg
 
 from races.stage import Stage
 
-# By what a floor would have to rise above to pass such a job by, once its transaction commits.
-BY_TICKET = frozenset({"due", "first", "released", "retried", "promoted"})
+# By what a bound would have to pass for such a job to be lost, once its transaction commits.
+BY_TICKET = frozenset({"due", "first", "released", "reset", "retried", "promoted"})
 BY_DUE_TIME = frozenset({"delayed", "failed"})
-BY_TOKEN = frozenset({"claimed"})
-BY_HAND = frozenset({"reset"})
+BY_CLAIM = frozenset({"claimed"})
 
-# No floor rises above what is there. While its transaction is open, a released job is seen running,
-# below the token of a claimed one; a promoted job is seen without a ticket, due before the others.
-# So these must not be done together, or the first would keep the second from being lost.
-GROUPS = (BY_TICKET | BY_DUE_TIME | BY_HAND) - {"promoted"}, BY_TOKEN | {"promoted"}
+# No floor rises above what is there. While its transaction is open, a promoted job is seen without
+# a ticket, due before the others. So it must not be done together with them, or it would keep them
+# from being lost.
+GROUPS = (BY_TICKET | BY_DUE_TIME) - {"promoted"}, BY_CLAIM | {"promoted"}
 
 
 class Deeds:

@@ -18,10 +18,6 @@ CACHED_TICKETS = Mutation(
     "each session keeps tickets in store",
     statements=("alter sequence rowqueue.tickets cache 100",),
 )
-CACHED_TOKENS = Mutation(
-    "each session keeps tokens in store",
-    statements=("alter sequence rowqueue.tokens cache 100",),
-)
 TICKET_FROM_SNAPSHOT = Mutation(
     "a ticket is the highest floor that the snapshot shows",
     (
@@ -63,15 +59,28 @@ NOT_THE_NOTED = Mutation(
     (
         Edit(RAISE, "_raise_lanes(v_note.ticket)", "_raise_lanes(v_ticket)"),
         Edit(RAISE, "least(v_note.seen_at,", "least(v_clock,"),
-        Edit(RAISE, "least(v_note.token + 1,", "least(v_token + 1,"),
     ),
 )
 
 # What is there stays above the floors, locked or not.
-_SKIP = "limit 1\n            for update skip locked\n        ) as first"
+_UNLOCKED = "limit 1\n            for update skip locked\n        ) as "
 LOCKED_TICKETS_OVERLOOKED = Mutation(
-    "the smallest ticket is looked for among unlocked jobs",
-    (Edit(RAISE, "limit 1\n        ) as first on true", f"{_SKIP} on true"),),
+    "the smallest claimable ticket is looked for among unlocked jobs",
+    (Edit(RAISE, "limit 1\n        ) as claimable", f"{_UNLOCKED}claimable"),),
+)
+LOCKED_LIVE_OVERLOOKED = Mutation(
+    "the smallest live ticket is looked for among unlocked jobs",
+    (Edit(RAISE, "limit 1\n        ) as live", f"{_UNLOCKED}live"),),
+)
+RUNNING_JOBS_OVERLOOKED = Mutation(
+    "the smallest live ticket is looked for among waiting jobs",
+    (
+        Edit(
+            RAISE,
+            "j.ticket >= l.live_floor\n",
+            "j.ticket >= l.live_floor and j.status = 'pending'\n",
+        ),
+    ),
 )
 LOCKED_DUE_TIMES_OVERLOOKED = Mutation(
     "the earliest due time is looked for among unlocked jobs",
@@ -83,20 +92,20 @@ LOCKED_DUE_TIMES_OVERLOOKED = Mutation(
         ),
     ),
 )
-LOCKED_TOKENS_OVERLOOKED = Mutation(
-    "the smallest token is looked for among unlocked jobs",
-    (
-        Edit(
-            RAISE,
-            "order by j.token\n            limit 1",
-            "order by j.token\n            limit 1\n            for update skip locked",
-        ),
-    ),
+
+# The ceiling: what claims let the reaper know.
+NO_CEILING = Mutation(
+    "a claim leaves the ceiling where it is",
+    (Edit("3_claim/claim_next.sql", "if v_last >= any (v_level.ceilings) then", "if false then"),),
+)
+CEILING_AT_THE_LAST = Mutation(
+    "the ceiling stands at the last ticket claimed instead of beyond it",
+    (Edit("3_claim/claim_next.sql", " + least(16 * claim_next.max_jobs, 1000)", ""),),
 )
 
-NO_LOOK_FOR_RESET_JOBS = Mutation(
-    "jobs that were reset by hand are not looked for",
-    (Edit("3_claim/_promote.sql", " union all select r.ctid from reset_by_hand as r", ""),),
+UNNOTICED_CHANGES = Mutation(
+    "what is changed by hand is not put right",
+    statements=("drop trigger changed_by_hand on rowqueue.jobs",),
 )
 
 NOTES_ARE_NEVER_FOREIGN = Mutation(

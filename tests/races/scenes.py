@@ -1,6 +1,6 @@
 """Ways in which a transaction can be late, each with two or three sessions.
 
-In each, a transaction does everything that draws a ticket, a token or a due time, while others
+In each, a transaction does everything that draws a ticket or a due time, and claims, while others
 work and tick; it ends late, or not as one would like.
 """
 

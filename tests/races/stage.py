@@ -96,10 +96,8 @@ class Stage:
         return bool(
             self.value(
                 """
-                select bool_and(l.floor > pg_sequence_last_value('rowqueue.tickets'))
-                    and (select w.token_floor > pg_sequence_last_value('rowqueue.tokens')
-                            and w.due_floor > %s
-                         from rowqueue.watermarks as w)
+                select bool_and(l.live_floor > pg_sequence_last_value('rowqueue.tickets'))
+                    and (select w.due_floor > %s from rowqueue.watermarks as w)
                 from rowqueue._lanes_of(rowqueue._queues()) as l
                 """,
                 self._began,

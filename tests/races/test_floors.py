@@ -14,7 +14,7 @@ import pytest
 
 from races import mutations as m
 from races import scenes
-from races.deeds import BY_DUE_TIME, BY_HAND, BY_TICKET, BY_TOKEN, GROUPS, Deeds
+from races.deeds import BY_CLAIM, BY_DUE_TIME, BY_TICKET, GROUPS, Deeds
 from races.mutation import Mutation
 from races.scenes import SCENES, Scene
 from races.stage import Stage
@@ -29,7 +29,7 @@ def test_no_job_is_passed_by(stage: Stage, scene: Scene) -> None:
     assert stage.floors_are_up()
 
 
-ALL = BY_TICKET | BY_TOKEN | BY_DUE_TIME
+ALL = BY_TICKET | BY_DUE_TIME
 
 
 def without(mutation: Mutation, scene: Scene, lost: Set[str]) -> Any:
@@ -50,13 +50,14 @@ def without(mutation: Mutation, scene: Scene, lost: Set[str]) -> Any:
         without(m.NOT_RIPE, scenes.prepared, ALL),
         without(m.NOT_RIPE, scenes.two_ticks_at_once, ALL),
         without(m.RIPE_BY_SESSIONS, scenes.prepared, ALL),
-        without(m.XMAX_FOR_ID, scenes.second_of_two, BY_TICKET | BY_TOKEN),
+        without(m.XMAX_FOR_ID, scenes.second_of_two, BY_TICKET),
         without(m.READ_AFTER_THE_ID, scenes.tick_in_a_transaction_with_an_id, ALL),
         without(m.NOT_THE_NOTED, scenes.late_commit, ALL),
         without(m.LOCKED_TICKETS_OVERLOOKED, scenes.late_rollback, {"claimed"}),
         without(m.LOCKED_DUE_TIMES_OVERLOOKED, scenes.rollbacks_in_turn, {"promoted"}),
-        without(m.LOCKED_TOKENS_OVERLOOKED, scenes.late_rollback, {"released", "failed", "reset"}),
-        without(m.NO_LOOK_FOR_RESET_JOBS, scenes.late_commit, BY_HAND),
+        without(m.LOCKED_LIVE_OVERLOOKED, scenes.late_rollback, {"released", "failed", "reset"}),
+        without(m.RUNNING_JOBS_OVERLOOKED, scenes.late_commit, BY_CLAIM),
+        without(m.UNNOTICED_CHANGES, scenes.late_commit, {"reset"}),
     ],
 )
 def test_without_the_rule_the_scene_loses_jobs(
@@ -71,24 +72,25 @@ def test_without_the_rule_the_scene_loses_jobs(
     assert really_lost == lost
 
 
-@pytest.mark.parametrize(
-    ("mutation", "lost"),
-    [
-        pytest.param(m.CACHED_TICKETS, BY_TICKET - {"first"}, id="tickets"),
-        pytest.param(m.CACHED_TOKENS, BY_TOKEN, id="tokens"),
-    ],
-)
-def test_a_sequence_with_a_cache_loses_jobs(
-    stage: Stage, mutation: Mutation, lost: set[str]
-) -> None:
-    mutation.apply(stage.db)
+def test_a_sequence_with_a_cache_loses_jobs(stage: Stage) -> None:
+    m.CACHED_TICKETS.apply(stage.db)
     left: set[str] = set()
     for types in GROUPS:
         deeds = Deeds(stage, types)
         scenes.old_session(stage, deeds)
         left |= stage.settle(deeds.queues)
     # Jobs of others are lost as well.
-    assert lost <= left
+    assert BY_TICKET - {"first"} <= left
+
+
+@pytest.mark.usefixtures("prepared_transactions")
+@pytest.mark.parametrize("scene", [scenes.late_commit, scenes.prepared, scenes.repeatable_read])
+@pytest.mark.parametrize("mutation", [m.NO_CEILING, m.CEILING_AT_THE_LAST], ids=str)
+def test_above_the_ceiling_nobody_reaps(stage: Stage, mutation: Mutation, scene: Scene) -> None:
+    mutation.apply(stage.db)
+    deeds = Deeds(stage, BY_CLAIM | {"promoted"})
+    scene(stage, deeds)
+    assert stage.settle(deeds.queues) >= BY_CLAIM
 
 
 def _played(stage: Stage, scene: Scene) -> Iterator[tuple[set[str], int]]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from races.mutation import Mutation
-from races.mutations import NO_SWEEP, NOTES_ARE_NEVER_FOREIGN
+from races.mutations import NO_SWEEP, NOTES_ARE_NEVER_FOREIGN, UNNOTICED_CHANGES
 from races.stage import Stage
 
 QUEUES = ["default", "elsewhere"]
@@ -56,14 +56,13 @@ def due_time(stage: Stage) -> None:
     )
 
 
-def token(stage: Stage) -> None:
-    """A DBA gives a running job a token of long ago; then its worker dies."""
-    _enqueue(stage)
-    stage.db.execute("select rowqueue.claim_next('doomed')")
-    stage.db.execute("update rowqueue.jobs set token = 1 where status = 'running'")
+def running(stage: Stage) -> None:
+    """Past the trigger, the owner gives a running job a ticket of long ago; its worker dies."""
+    _claim(stage)
+    stage.db.execute("update rowqueue.jobs_live set ticket = 1 where status = 'running'")
 
 
-MISPLACED = (ticket, ticket_far_below, lane, queue, queue_of_a_delayed_job, due_time, token)
+MISPLACED = (ticket, ticket_far_below, lane, queue, queue_of_a_delayed_job, due_time, running)
 
 
 @pytest.fixture
@@ -94,6 +93,32 @@ def test_without_the_sweep_it_is_lost(busy_stage: Stage, misplace: Misplace) -> 
     assert busy_stage.settle(QUEUES) == {"lost"}
 
 
+MOVES = (
+    "queue = 'elsewhere'",
+    "priority = 7",
+    "ticket = 1",
+    "ticket = ticket + 1000000",
+    "queue = 'elsewhere', priority = -7, token = 1",
+)
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_a_running_job_that_was_moved_by_hand_is_reaped(busy_stage: Stage, move: str) -> None:
+    _claim(busy_stage)
+    before = _below_floor(busy_stage)
+    busy_stage.db.execute(f"update rowqueue.jobs set {move} where status = 'running'")
+    assert busy_stage.settle(QUEUES) == set()
+    assert _below_floor(busy_stage) == before
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_without_the_trigger_nobody_sees_it(busy_stage: Stage, move: str) -> None:
+    UNNOTICED_CHANGES.apply(busy_stage.db)
+    _claim(busy_stage)
+    busy_stage.db.execute(f"update rowqueue.jobs set {move} where status = 'running'")
+    assert busy_stage.settle(QUEUES) == {"lost"}
+
+
 @pytest.mark.parametrize("mutation", [None, NOTES_ARE_NEVER_FOREIGN], ids=["", "mutant"])
 def test_a_note_from_another_server_is_forgotten(
     busy_stage: Stage, mutation: Mutation | None
@@ -114,6 +139,11 @@ def _raise_floors(stage: Stage) -> None:
         _enqueue(stage)
         stage.work(QUEUES)
         stage.tick()
+
+
+def _claim(stage: Stage) -> None:
+    _enqueue(stage)
+    stage.db.execute("select rowqueue.claim_next('doomed')")
 
 
 def _enqueue(stage: Stage, *, delay: str = "0") -> None:

@@ -205,10 +205,11 @@ def test_after_the_reset_the_job_can_be_cancelled(tx, stuck):
     assert claim(tx, queues=[stuck.queue]) == []
 
 
-def test_tick_takes_a_reset_job_in_hand_too(tx, stuck):
+def test_a_reset_job_has_its_place_at_once(tx, stuck):
     as_admin(tx, RESET)
-    assert value(tx, "tick")["promoted"] == 1
-    assert claim_one(tx, queues=[stuck.queue]).id == stuck.id
+    [reset] = tx.execute("select ticket, token, worker, lease_until from rowqueue.jobs")
+    assert reset.ticket > 0
+    assert reset[1:] == (None, None, None)
 
 
 def test_a_job_that_was_reset_in_its_last_attempt_runs_once_more_within_its_attempts(

@@ -23,7 +23,7 @@ def test_a_completed_job_has_its_result_and_the_time_and_keeps_the_rest(tx, cloc
     clock.advance(seconds=7)
     complete(tx, held, result={"totalRecords": 1234})
     assert stored(tx, held.id) == before._replace(
-        status="completed", result={"totalRecords": 1234}, completed_at=clock.now
+        status="completed", result={"totalRecords": 1234}, completed_at=clock.now, ticket=None
     )
 
 
