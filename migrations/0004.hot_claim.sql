@@ -6,8 +6,8 @@ set local lock_timeout = '5s';
 drop index if exists rowqueue.jobs_live_due_idx, rowqueue.jobs_live_running_idx, rowqueue.jobs_live_reset_idx;
 alter table rowqueue.jobs drop constraint if exists jobs_ticket_only_when_pending;
 alter table rowqueue.watermarks drop column if exists token_floor;
-alter sequence rowqueue.tickets maxvalue 9223372036854775806;
-alter sequence rowqueue.tokens maxvalue 9223372036854775806;
+alter sequence rowqueue.tickets maxvalue 9000000000000000000;
+alter sequence rowqueue.tokens maxvalue 9000000000000000000;
 
 drop index if exists rowqueue.lanes_floor_idx;
 alter table rowqueue.lanes add column if not exists live_floor bigint not null default 0;
@@ -40,12 +40,12 @@ group by r.queue, r.priority;
 --
 -- Columns stand in the order of their alignment: wide fixed ones first, texts last, so that no byte is lost to padding.
 -- The view rowqueue.job shows them in a reader's order.
--- Both sequences end one below the largest bigint, so that the number after the last one is a number still.
-create sequence if not exists rowqueue.tickets as bigint maxvalue 9223372036854775806 cache 1;
+-- Both sequences end well below the largest bigint, so that what lies some way beyond the last number is a number still.
+create sequence if not exists rowqueue.tickets as bigint maxvalue 9000000000000000000 cache 1;
 comment on sequence rowqueue.tickets is
 'The order of claiming: a job that may run now draws a ticket. CACHE 1, for the floors rely on its last value.';
 
-create sequence if not exists rowqueue.tokens as bigint maxvalue 9223372036854775806 cache 1;
+create sequence if not exists rowqueue.tokens as bigint maxvalue 9000000000000000000 cache 1;
 comment on sequence rowqueue.tokens is
 'Fencing tokens: every claim draws one. It only grows and is never reset, not by a retry, a release or a restore.';
 
@@ -326,13 +326,15 @@ comment on column rowqueue.watermarks.seen_at is 'The clock before xid was assig
 comment on column rowqueue.watermarks.due_floor is 'No job without a ticket has a run_after before this instant.';
 comment on column rowqueue.watermarks.applied is 'The note has been used to raise the floors.';
 
--- A clock, a mark and a counter that must be written without leaving dead rows: a sequence is overwritten in place.
+-- Clocks, a mark and a counter that must be written without leaving dead rows: a sequence is overwritten in place.
 -- They are hints: setval takes effect at once and is not rolled back, and nothing breaks when one is wrong.
 create sequence if not exists rowqueue.swept_at minvalue 0 start 0;
+create sequence if not exists rowqueue.ticked_at minvalue 0 start 0;
 create sequence if not exists rowqueue.idle_mark minvalue 1 maxvalue 3;
 create sequence if not exists rowqueue.below_floor minvalue 1;
 
 comment on sequence rowqueue.swept_at is 'When tick() last looked below the floors, in milliseconds since 1970.';
+comment on sequence rowqueue.ticked_at is 'When tick_every() last found something to do, in milliseconds since 1970.';
 comment on sequence rowqueue.idle_mark is '1: no worker waits. 2: a worker waits for a notification. 3: notifications are switched off.';
 comment on sequence rowqueue.below_floor is 'How many jobs were found below a floor (when is_called). It must stay unused: each one was a job that waited too long.';
 
@@ -466,7 +468,7 @@ rows 100
 as $$
 declare
     c_any constant bigint := 9223372036854775807;
-    v_now timestamptz := rowqueue._now();
+    v_now timestamptz;
     v_left int := claim_next.max_jobs;
     v_level record;
     v_cutoff bigint;
@@ -540,6 +542,8 @@ begin
                 v_jobs := v_jobs[:v_suspect - 1];
             end if;
 
+            -- Read after the jobs were seen: none started before it was made.
+            v_now := rowqueue._now();
             -- The claim. It takes just those rows, by ctid, in this order: tokens rise with tickets, and the rows come out in
             -- the order of the claim.
             return query
@@ -882,7 +886,7 @@ declare
     v_note rowqueue.watermarks;
     v_snapshot pg_snapshot;
     v_moved boolean;
-    v_foreign boolean;
+    v_void boolean;
     v_raised int := 0;
     v_due_floor timestamptz;
 begin
@@ -893,9 +897,11 @@ begin
     select w.* into v_note from rowqueue.watermarks as w order by w.id desc limit 1;
     v_snapshot := pg_current_snapshot();
     v_moved := v_ticket > v_note.ticket or v_token > v_note.token;
-    -- An id that this server has not given out yet comes from the one that a dump was taken on: the note tells nothing here.
-    v_foreign := v_note.xid >= pg_snapshot_xmax(v_snapshot);
-    if not v_foreign and (pg_snapshot_xmin(v_snapshot) <= v_note.xid or (v_note.applied and not v_moved)) then
+    -- The note tells nothing here if its id was not given out yet, for then it comes from the server that a dump was taken on; nor if
+    -- the clock went back since, for then jobs become due before what was over. Ticks at once differ by less than a second.
+    v_void := v_note.xid >= pg_snapshot_xmax(v_snapshot)
+        or v_clock < greatest(v_note.due_floor, v_note.seen_at) - interval '1 second';
+    if not v_void and (pg_snapshot_xmin(v_snapshot) <= v_note.xid or (v_note.applied and not v_moved)) then
         return 0;
     end if;
 
@@ -905,7 +911,7 @@ begin
     end if;
 
     v_due_floor := v_note.due_floor;
-    if not v_foreign and not v_note.applied then
+    if not v_void and not v_note.applied then
         v_raised := rowqueue._raise_lanes(v_note.ticket);
 
         select least(v_note.seen_at, min(first.run_after))
@@ -926,7 +932,7 @@ begin
     insert into rowqueue.watermarks (xid, ticket, token, seen_at, due_floor, applied)
     values (
         pg_current_xact_id(), v_ticket, v_token, v_clock,
-        greatest(v_due_floor, v_note.due_floor), not v_moved and not v_foreign);
+        case when v_void then '-infinity' else greatest(v_due_floor, v_note.due_floor) end, not v_moved and not v_void);
     delete from rowqueue.watermarks as w where w.id = v_note.id;
     return v_raised;
 end
@@ -1211,6 +1217,48 @@ execute function rowqueue._changed_by_hand();
 
 comment on trigger changed_by_hand on rowqueue.jobs is
 'Jobs that somebody changes by hand keep a place where claims and the reaper find them. The functions do not pass here.';
+
+-- sql/6_maintain/tick_every.sql
+-- One tick a period, however many ask.
+-- State: as tick | Locks: as tick | Writes: as tick
+create or replace function rowqueue.tick_every(period interval)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_now_ms bigint := rowqueue._epoch_ms(rowqueue._now());
+    v_last_ms bigint := coalesce(pg_sequence_last_value('rowqueue.ticked_at'::regclass), 0);
+    v_done jsonb;
+begin
+    if tick_every.period is null or tick_every.period not between interval '0' and interval '1 day' then
+        perform rowqueue._reject('period', 'must be between 0 and 1 day');
+    end if;
+    if v_now_ms >= v_last_ms and v_now_ms < v_last_ms + 1000 * extract(epoch from tick_every.period) then
+        return null;
+    end if;
+
+    v_done := rowqueue.tick();
+    -- Only when something was written anyway: an idle tick leaves no trace.
+    if pg_current_xact_id_if_assigned() is not null then
+        perform setval('rowqueue.ticked_at', v_now_ms);
+    end if;
+    return v_done;
+end
+$$;
+
+revoke all on function rowqueue.tick_every from public;
+call rowqueue._grant('execute on function rowqueue.tick_every', 'worker', 'admin');
+
+comment on function rowqueue.tick_every is
+'Calls tick(), unless another call of tick_every() found something to do less than `period` ago (up to a day). So any number of workers that each call it often cost what one would.
+Returns: what tick() returns; null when it was not called.
+Raises: 22023 for a period out of range; otherwise as tick().
+State: pending -> pending; running -> pending, failed or cancelled.
+Role: worker, admin.
+Repeat: null within the period, if there was something to do.';
 
 -- sql/7_observe/version.sql
 -- The version of the schema: the number of its newest migration.

@@ -81,6 +81,7 @@
 \ir 6_maintain/_changed_by_hand.sql
 \ir 6_maintain/_make_partitions.sql
 \ir 6_maintain/tick.sql
+\ir 6_maintain/tick_every.sql
 \ir 6_maintain/purge_finished.sql
 \ir 6_maintain/set_notify.sql
 \ir 6_maintain/grant_roles.sql

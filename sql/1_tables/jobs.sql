@@ -4,12 +4,12 @@
 --
 -- Columns stand in the order of their alignment: wide fixed ones first, texts last, so that no byte is lost to padding.
 -- The view rowqueue.job shows them in a reader's order.
--- Both sequences end one below the largest bigint, so that the number after the last one is a number still.
-create sequence if not exists rowqueue.tickets as bigint maxvalue 9223372036854775806 cache 1;
+-- Both sequences end well below the largest bigint, so that what lies some way beyond the last number is a number still.
+create sequence if not exists rowqueue.tickets as bigint maxvalue 9000000000000000000 cache 1;
 comment on sequence rowqueue.tickets is
 'The order of claiming: a job that may run now draws a ticket. CACHE 1, for the floors rely on its last value.';
 
-create sequence if not exists rowqueue.tokens as bigint maxvalue 9223372036854775806 cache 1;
+create sequence if not exists rowqueue.tokens as bigint maxvalue 9000000000000000000 cache 1;
 comment on sequence rowqueue.tokens is
 'Fencing tokens: every claim draws one. It only grows and is never reset, not by a retry, a release or a restore.';
 

@@ -27,12 +27,14 @@ comment on column rowqueue.watermarks.seen_at is 'The clock before xid was assig
 comment on column rowqueue.watermarks.due_floor is 'No job without a ticket has a run_after before this instant.';
 comment on column rowqueue.watermarks.applied is 'The note has been used to raise the floors.';
 
--- A clock, a mark and a counter that must be written without leaving dead rows: a sequence is overwritten in place.
+-- Clocks, a mark and a counter that must be written without leaving dead rows: a sequence is overwritten in place.
 -- They are hints: setval takes effect at once and is not rolled back, and nothing breaks when one is wrong.
 create sequence if not exists rowqueue.swept_at minvalue 0 start 0;
+create sequence if not exists rowqueue.ticked_at minvalue 0 start 0;
 create sequence if not exists rowqueue.idle_mark minvalue 1 maxvalue 3;
 create sequence if not exists rowqueue.below_floor minvalue 1;
 
 comment on sequence rowqueue.swept_at is 'When tick() last looked below the floors, in milliseconds since 1970.';
+comment on sequence rowqueue.ticked_at is 'When tick_every() last found something to do, in milliseconds since 1970.';
 comment on sequence rowqueue.idle_mark is '1: no worker waits. 2: a worker waits for a notification. 3: notifications are switched off.';
 comment on sequence rowqueue.below_floor is 'How many jobs were found below a floor (when is_called). It must stay unused: each one was a job that waited too long.';

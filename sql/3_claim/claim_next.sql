@@ -21,7 +21,7 @@ rows 100
 as $$
 declare
     c_any constant bigint := 9223372036854775807;
-    v_now timestamptz := rowqueue._now();
+    v_now timestamptz;
     v_left int := claim_next.max_jobs;
     v_level record;
     v_cutoff bigint;
@@ -95,6 +95,8 @@ begin
                 v_jobs := v_jobs[:v_suspect - 1];
             end if;
 
+            -- Read after the jobs were seen: none started before it was made.
+            v_now := rowqueue._now();
             -- The claim. It takes just those rows, by ctid, in this order: tokens rise with tickets, and the rows come out in
             -- the order of the claim.
             return query

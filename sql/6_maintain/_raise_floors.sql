@@ -32,7 +32,7 @@ declare
     v_note rowqueue.watermarks;
     v_snapshot pg_snapshot;
     v_moved boolean;
-    v_foreign boolean;
+    v_void boolean;
     v_raised int := 0;
     v_due_floor timestamptz;
 begin
@@ -43,9 +43,11 @@ begin
     select w.* into v_note from rowqueue.watermarks as w order by w.id desc limit 1;
     v_snapshot := pg_current_snapshot();
     v_moved := v_ticket > v_note.ticket or v_token > v_note.token;
-    -- An id that this server has not given out yet comes from the one that a dump was taken on: the note tells nothing here.
-    v_foreign := v_note.xid >= pg_snapshot_xmax(v_snapshot);
-    if not v_foreign and (pg_snapshot_xmin(v_snapshot) <= v_note.xid or (v_note.applied and not v_moved)) then
+    -- The note tells nothing here if its id was not given out yet, for then it comes from the server that a dump was taken on; nor if
+    -- the clock went back since, for then jobs become due before what was over. Ticks at once differ by less than a second.
+    v_void := v_note.xid >= pg_snapshot_xmax(v_snapshot)
+        or v_clock < greatest(v_note.due_floor, v_note.seen_at) - interval '1 second';
+    if not v_void and (pg_snapshot_xmin(v_snapshot) <= v_note.xid or (v_note.applied and not v_moved)) then
         return 0;
     end if;
 
@@ -55,7 +57,7 @@ begin
     end if;
 
     v_due_floor := v_note.due_floor;
-    if not v_foreign and not v_note.applied then
+    if not v_void and not v_note.applied then
         v_raised := rowqueue._raise_lanes(v_note.ticket);
 
         select least(v_note.seen_at, min(first.run_after))
@@ -76,7 +78,7 @@ begin
     insert into rowqueue.watermarks (xid, ticket, token, seen_at, due_floor, applied)
     values (
         pg_current_xact_id(), v_ticket, v_token, v_clock,
-        greatest(v_due_floor, v_note.due_floor), not v_moved and not v_foreign);
+        case when v_void then '-infinity' else greatest(v_due_floor, v_note.due_floor) end, not v_moved and not v_void);
     delete from rowqueue.watermarks as w where w.id = v_note.id;
     return v_raised;
 end

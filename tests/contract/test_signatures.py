@@ -46,6 +46,7 @@ CONTRACT = {
     "retry": ("job_id uuid", "void"),
     "reap_stuck": ("max_jobs integer DEFAULT 1000", "TABLE(id uuid, outcome text)"),
     "tick": ("", "jsonb"),
+    "tick_every": ("period interval", "jsonb"),
     "get_job": ("job_id uuid", "SETOF rowqueue.job"),
     "list_jobs": (
         "workspace_id uuid DEFAULT NULL, status text DEFAULT NULL, job_type text DEFAULT NULL, "

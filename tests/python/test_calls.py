@@ -147,6 +147,7 @@ EVERY_CALL: list[Call[Any]] = [
     calls.retry(ID),
     calls.reap_stuck(1),
     calls.tick(),
+    calls.tick_every(timedelta(seconds=1)),
     calls.purge_finished(timedelta(days=1), max_jobs=1),
     calls.set_notify(True),
     calls.grant_roles(),

@@ -29,6 +29,7 @@ def test_a_tick_is_due_once_much_was_claimed_or_a_second_is_over(
     with psycopg.connect(dsn, autocommit=True) as connection:
         beat._tick_if_due(connection, now=100.0)
         before = last_note()
+        db.execute("select setval('rowqueue.ticked_at', 0)")  # long ago
         db.execute("select setval('rowqueue.tokens', %s, false)", [claims])
         enqueue(db)
         claimed = claim_one(db)

@@ -110,7 +110,7 @@ UNNOTICED_CHANGES = Mutation(
 
 NOTES_ARE_NEVER_FOREIGN = Mutation(
     "a note's transaction id is believed, whatever server it comes from",
-    (Edit(RAISE, "v_foreign := v_note.xid >= pg_snapshot_xmax(v_snapshot)", "v_foreign := false"),),
+    (Edit(RAISE, "v_void := v_note.xid >= pg_snapshot_xmax(v_snapshot)", "v_void := false"),),
 )
 
 NO_FLOORS = Mutation(

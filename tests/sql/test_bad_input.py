@@ -161,6 +161,7 @@ CASES = [
     *cases(BAD_ARGUMENT, "list_jobs", "status", "", "done", "PENDING", "running "),
     *cases(BAD_ARGUMENT, "list_jobs", "max_jobs", None, 0, -1, 1001, 10**9),
     *cases(BAD_ARGUMENT, "reap_stuck", "max_jobs", None, 0, -1, 100_001),
+    *cases(BAD_ARGUMENT, "tick_every", "period", None, "-1 second", "1 day 1 second"),
     *cases(BAD_ARGUMENT, "purge_finished", "max_jobs", None, 0, -1, 10_000_001),
     *cases(BAD_ARGUMENT, "purge_finished", "older_than", None, "-1 second", "1001 years"),
     *cases(BAD_ARGUMENT, "purge_finished", "older_than", "178000000 years", "-178000000 years"),

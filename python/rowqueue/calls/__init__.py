@@ -22,6 +22,7 @@ from rowqueue.calls._maintain import (
     reap_stuck,
     set_notify,
     tick,
+    tick_every,
 )
 from rowqueue.calls._observe import get_job, health, list_jobs, version
 from rowqueue.calls._run import extend_lease, extend_leases, report_progress
@@ -49,5 +50,6 @@ __all__ = [
     "retry",
     "set_notify",
     "tick",
+    "tick_every",
     "version",
 ]

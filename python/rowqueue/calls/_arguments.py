@@ -157,6 +157,7 @@ _ARGUMENTS = {
         _Argument("max_jobs", "integer", _integer),
         _Argument("message", "text", _note),
         _Argument("older_than", "interval", _duration),
+        _Argument("period", "interval", _duration),
         _Argument("payload", "jsonb", _document),
         _Argument("priority", "integer", _integer),
         _Argument("queue", "text", _text),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Generic, LiteralString, TypeVar
+from typing import Any, Generic, LiteralString, TypeVar, cast
 
 from psycopg.rows import BaseRowFactory, args_row, scalar_row, tuple_row
 
@@ -44,6 +44,13 @@ def value(
     """Calls a function that returns one value; `kind` is what psycopg makes of it."""
     sql: LiteralString = f"select {function}({in_named_notation(arguments)})"
     return Call(sql, arguments, scalar_row, lambda found: found[0])
+
+
+def maybe(
+    kind: type[Result], function: LiteralString, arguments: Mapping[str, object]
+) -> Call[Result | None]:
+    """Calls a function that returns one value or null."""
+    return cast("Call[Result | None]", value(kind, function, arguments))
 
 
 def rows(

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from rowqueue.calls._arguments import given, optional
-from rowqueue.calls._call import Call, nothing, rows, value
+from rowqueue.calls._call import Call, maybe, nothing, rows, value
 from rowqueue.jobs import Outcome
 
 
@@ -34,6 +34,23 @@ def tick() -> Call[dict[str, Any]]:
     SQL: rowqueue.tick, running -> pending, failed or cancelled
     """
     return value(dict[str, Any], "rowqueue.tick", {})
+
+
+def tick_every(period: timedelta) -> Call[dict[str, Any] | None]:
+    """Calls `tick`, unless another such call found something to do within the period.
+
+    Args:
+        period: how long one tick is enough for all callers; up to a day.
+
+    Returns:
+        What `tick` returns, or None when it was not called.
+
+    Raises:
+        InvalidArgument: period is out of range.
+
+    SQL: rowqueue.tick_every, running -> pending, failed or cancelled
+    """
+    return maybe(dict[str, Any], "rowqueue.tick_every", given(period=period))
 
 
 def purge_finished(

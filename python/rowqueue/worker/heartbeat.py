@@ -11,6 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -33,6 +34,9 @@ _LAST_STEP = 2.0
 _REPORTS_A_STEP = 200
 _TICK_BUSY = 1.0
 _TICK_IDLE = 5.0
+
+_TICK_SHARED = timedelta(milliseconds=200)
+"""How long the tick of one worker is enough for all."""
 
 _TICK_NOW = 2000
 """Claims, of whichever workers, after which a tick is due at once.
@@ -165,7 +169,7 @@ class Heartbeat:
             return
         self._ticked_at, self._ticked_token = now, newest
         try:
-            client.run(connection, calls.tick())
+            client.run(connection, calls.tick_every(_TICK_SHARED))
         except psycopg.Error as error:
             if connection.closed:
                 raise
