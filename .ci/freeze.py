@@ -16,6 +16,9 @@ from frozen import COPIES, Frozen, digests_file, landed, migrations, newest_copi
 
 from rowqueue import schema
 
+_ALWAYS = {"sql/8_doctor/recorded.sql"}
+"""What every migration ends with, changed or not."""
+
 
 def freeze(name: str) -> Frozen:
     """Writes ``migrations/NNNN.name.sql`` and returns it."""
@@ -24,7 +27,11 @@ def freeze(name: str) -> Frozen:
     number = before[-1].number + 1 if before else 1
     depends = f" {before[-1].name}" if before else ""
     frozen_before = newest_copies(before)
-    changed = {path: text for path, text in sources().items() if frozen_before.get(path) != text}
+    changed = {
+        path: text
+        for path, text in sources().items()
+        if frozen_before.get(path) != text or path in _ALWAYS
+    }
     above = unlanded.by_hand() if unlanded else _above(depends, first=not before)
     copies = [f"\n-- {path}\n{text}\n" for path, text in changed.items()]
     migration = Frozen(schema.migrations_folder() / f"{number:04}.{name}.sql")

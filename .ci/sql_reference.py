@@ -5,7 +5,7 @@
 
 ``sql-reference.md`` comes from the catalogue of a freshly installed schema, and is the same on
 every supported version of PostgreSQL. ``transitions.md`` comes from the table that drives the
-tests in ``tests/lifecycle``.
+tests in ``tests/lifecycle``; ``doctor.md`` from the list of findings.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, LiteralString
 
+import doctor_page
 import psycopg
 from psycopg.rows import namedtuple_row
 
@@ -34,6 +35,7 @@ _STAGES = {
     "5_finish": "Finish",
     "6_maintain": "Maintain",
     "7_observe": "Observe",
+    "8_doctor": "Doctor",
 }
 """The folders of ``sql/`` that hold public functions, in the order of a job's life."""
 
@@ -246,7 +248,11 @@ def main() -> int:
         psycopg.connect(postgres.dsn, autocommit=True) as connection,
     ):
         connection.execute(schema.render().encode())
-        pages = {"sql-reference.md": reference(connection), "transitions.md": transitions()}
+        pages = {
+            "sql-reference.md": reference(connection),
+            "transitions.md": transitions(),
+            "doctor.md": doctor_page.page(connection),
+        }
     stale = []
     for name, fresh in pages.items():
         page = ROOT / "docs" / name

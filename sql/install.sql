@@ -24,6 +24,9 @@
 -- by the roles that its comment names.
 \set ON_ERROR_STOP on
 
+-- What stands here without a schema is PostgreSQL's own, whatever others have left in the search_path of whoever installs.
+set local search_path = pg_catalog, pg_temp;
+
 -- Base: the schema, who may use it, errors, time, ids, JSON
 \ir 0_base/schema.sql
 \ir 0_base/roles.sql
@@ -32,12 +35,14 @@
 \ir 0_base/clock.sql
 \ir 0_base/ids.sql
 \ir 0_base/json.sql
+\ir 0_base/setting.sql
 \ir 0_base/types.sql
 
 -- Tables: the jobs in their two rooms, the lanes with their floors, what the maintenance remembers
 \ir 1_tables/jobs.sql
 \ir 1_tables/lanes.sql
 \ir 1_tables/watermarks.sql
+\ir 1_tables/identity.sql
 
 -- Enqueue: - -> pending
 \ir 2_enqueue/_job_problem.sql
@@ -49,6 +54,7 @@
 
 -- Claim: pending -> running
 \ir 3_claim/_check_claim.sql
+\ir 3_claim/_check_identity.sql
 \ir 3_claim/_promote.sql
 \ir 3_claim/claim_next.sql
 \ir 3_claim/mark_idle.sql
@@ -75,6 +81,7 @@
 -- Maintain: what is periodic, and what a DBA does
 \ir 6_maintain/_end_crash.sql
 \ir 6_maintain/reap_stuck.sql
+\ir 6_maintain/_any_running.sql
 \ir 6_maintain/_raise_floors.sql
 \ir 6_maintain/_stray_lanes.sql
 \ir 6_maintain/_sweep.sql
@@ -84,6 +91,8 @@
 \ir 6_maintain/tick_every.sql
 \ir 6_maintain/purge_finished.sql
 \ir 6_maintain/set_notify.sql
+\ir 6_maintain/_forget_floors.sql
+\ir 6_maintain/confirm_identity.sql
 \ir 6_maintain/grant_roles.sql
 
 -- Observe
@@ -92,3 +101,21 @@
 \ir 7_observe/list_jobs.sql
 \ir 7_observe/health.sql
 \ir 7_observe/version.sql
+
+-- Doctor: what is wrong, and last of all what was installed
+\ir 8_doctor/finding.sql
+\ir 8_doctor/blueprint.sql
+\ir 8_doctor/_catalogue.sql
+\ir 8_doctor/_find_identity_doubts.sql
+\ir 8_doctor/_find_schema_drift.sql
+\ir 8_doctor/_find_missing_grants.sql
+\ir 8_doctor/_find_broken_invariants.sql
+\ir 8_doctor/_find_sequence_gaps.sql
+\ir 8_doctor/_find_held_snapshots.sql
+\ir 8_doctor/_find_dead_rows.sql
+\ir 8_doctor/_find_partition_gaps.sql
+\ir 8_doctor/_find_unserved_queues.sql
+\ir 8_doctor/_find_unsafe_settings.sql
+\ir 8_doctor/_find_old_server.sql
+\ir 8_doctor/doctor.sql
+\ir 8_doctor/recorded.sql

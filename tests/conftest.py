@@ -9,14 +9,27 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.rows import namedtuple_row
 from pytest_postgresql.executors import NoopExecutor
 from pytest_postgresql.factories import postgresql_noproc
 
 from rowqueue.embedded import Binaries, find_binaries
-from support.server import Server, fresh_database, install, picked_server
+from support.direct import leave_out_what_needs_the_server
+from support.server import (
+    Server,
+    fresh_database,
+    install,
+    picked_server,
+    pooled,
+    session_options,
+)
 
 Connect = Callable[..., psycopg.Connection[Any]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves out, where the tests go through a pooler, what can't."""
+    if pooled():
+        leave_out_what_needs_the_server(items)
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +72,7 @@ def connect(dsn: str) -> Iterator[Connect]:
     with ExitStack() as sessions:
 
         def open_session(**options: Any) -> psycopg.Connection[Any]:
-            options = {"autocommit": True, "row_factory": namedtuple_row, **options}
-            session = psycopg.connect(dsn, **options)
+            session = psycopg.connect(dsn, **{**session_options(), **options})
             sessions.callback(session.close)
             return session
 

@@ -20,6 +20,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from rowqueue import calls
 from rowqueue.calls import Call
+from rowqueue.pooler import prepare_nothing_through, prepare_nothing_through_async
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -118,6 +119,7 @@ class Queue:
                 min_size=0,
                 max_size=_MAX_CONNECTIONS,
                 timeout=_MAX_WAIT,
+                configure=prepare_nothing_through,
                 check=ConnectionPool.check_connection,
                 open=False,
             )
@@ -177,9 +179,11 @@ class Queue:
     purge_finished = _method(calls.purge_finished)
     set_notify = _method(calls.set_notify)
     grant_roles = _method(calls.grant_roles)
+    confirm_identity = _method(calls.confirm_identity)
     get_job = _method(calls.get_job)
     list_jobs = _method(calls.list_jobs)
     health = _method(calls.health)
+    doctor = _method(calls.doctor)
     version = _method(calls.version)
 
 
@@ -212,6 +216,7 @@ class AsyncQueue:
                 min_size=0,
                 max_size=_MAX_CONNECTIONS,
                 timeout=_MAX_WAIT,
+                configure=prepare_nothing_through_async,
                 check=AsyncConnectionPool.check_connection,
                 open=False,
             )
@@ -270,7 +275,9 @@ class AsyncQueue:
     purge_finished = _async_method(calls.purge_finished)
     set_notify = _async_method(calls.set_notify)
     grant_roles = _async_method(calls.grant_roles)
+    confirm_identity = _async_method(calls.confirm_identity)
     get_job = _async_method(calls.get_job)
     list_jobs = _async_method(calls.list_jobs)
     health = _async_method(calls.health)
+    doctor = _async_method(calls.doctor)
     version = _async_method(calls.version)

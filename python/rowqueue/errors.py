@@ -10,7 +10,8 @@
     │   ├── NotStorable           RQ103  a payload or result that cannot be stored and read back
     │   ├── KeyConflict           RQ104  a key was used again with another payload (reserved)
     │   ├── Paused                RQ201  the queue or workspace is paused (reserved)
-    │   └── OverQuota             RQ202  the workspace is over its quota (reserved)
+    │   ├── OverQuota             RQ202  the workspace is over its quota (reserved)
+    │   └── IdentityUnconfirmed   RQ203  this database is a copy: an admin has to confirm it
     └── psycopg.DataError
         └── InvalidArgument       22023  an argument is out of range or malformed
 
@@ -29,6 +30,7 @@ import psycopg
 from psycopg.errors import InvalidParameterValue as InvalidArgument
 
 __all__ = [
+    "IdentityUnconfirmed",
     "InvalidArgument",
     "JobNotFound",
     "KeyConflict",
@@ -71,3 +73,7 @@ class Paused(RowqueueError, code="RQ201"):
 
 class OverQuota(RowqueueError, code="RQ202"):
     """The workspace is over its quota."""
+
+
+class IdentityUnconfirmed(RowqueueError, code="RQ203"):
+    """This database is a copy, and nobody has confirmed that its jobs are to run there."""

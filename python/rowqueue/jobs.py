@@ -154,5 +154,24 @@ class QueueHealth:
     oldest_due_age: timedelta | None
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with a queue or its database (``rowqueue.finding``).
+
+    Attributes:
+        severity: ``error``, ``warning`` or ``notice``.
+        name: what was found, in one word for programs.
+        what: what was found, and where, for people.
+        why: why it matters.
+        remedy: SQL that helps; a comment where SQL can't.
+    """
+
+    severity: str
+    name: str
+    what: str
+    why: str
+    remedy: str
+
+
 def _decoded(text: str | None) -> Any:
     return None if text is None else json.loads(text)

@@ -20,6 +20,11 @@ def migrations_folder() -> Path:
     return _folder("migrations")
 
 
+def newest_schema() -> str:
+    """Returns the version of the schema that came with this package."""
+    return max(file.name.split(".")[0] for file in migrations_folder().glob("*.sql"))
+
+
 def source_files() -> list[Path]:
     """Returns the files that ``install.sql`` includes, in its order."""
     install = sql_folder() / "install.sql"

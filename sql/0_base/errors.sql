@@ -20,7 +20,8 @@ values
     ('RQ103', 'not_storable', 'A payload or result cannot be stored and read back safely: too large, too deep, or a number out of range.'),
     ('RQ104', 'key_conflict', 'Reserved: a key was used again with another payload where the caller asked for a conflict.'),
     ('RQ201', 'paused', 'Reserved: the queue or workspace is paused.'),
-    ('RQ202', 'over_quota', 'Reserved: the workspace is over its quota.')
+    ('RQ202', 'over_quota', 'Reserved: the workspace is over its quota.'),
+    ('RQ203', 'identity_unconfirmed', 'This database is a copy of the one in which jobs ran. Nothing is claimed here until an admin calls confirm_identity().')
 on conflict (code) do update set name = excluded.name, meaning = excluded.meaning;
 
 call rowqueue._grant('select on table rowqueue.error_codes', 'producer', 'worker', 'observer', 'admin');

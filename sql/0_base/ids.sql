@@ -43,7 +43,7 @@ declare
     v_hex text := replace(_id_time.id::text, '-', '');
 begin
     if substring(v_hex from 13 for 1) <> '7' then
-        return '-infinity';
+        return timestamptz '-infinity';
     end if;
     return to_timestamp(('x' || lpad(left(v_hex, 12), 16, '0'))::bit(64)::bigint / 1000.0) - interval '1 day';
 end

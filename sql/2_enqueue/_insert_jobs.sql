@@ -14,7 +14,7 @@ set enable_mergejoin = off
 as $$
 declare
     v_now timestamptz := rowqueue._write_clock();
-    v_now_us bigint := extract(epoch from v_now) * 1000000;
+    v_now_us bigint := (extract(epoch from v_now) * 1000000)::bigint;
     v_random uuid := gen_random_uuid();
 begin
     -- A lane that another transaction has made and not committed is made here too: nobody waits for anybody, and a job never

@@ -13,7 +13,7 @@ as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := rowqueue._write_clock();
-    v_now_us bigint := extract(epoch from v_now) * 1000000;
+    v_now_us bigint := (extract(epoch from v_now) * 1000000)::bigint;
     v_random uuid := gen_random_uuid();
     v_ids uuid[] := array(
         select rowqueue._uuid7(v_now_us + g.n, v_random)

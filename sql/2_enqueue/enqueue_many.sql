@@ -11,7 +11,7 @@ as $$
 #variable_conflict use_column
 declare
     v_known constant text[] :=
-        '{job_type,payload,workspace_id,priority,run_after,max_attempts,timeout_ms,unique_key,queue}';
+        '{job_type,payload,workspace_id,priority,run_after,max_attempts,timeout_ms,unique_key,queue}'::text[];
     v_now timestamptz := rowqueue._now();
     v_odd record;
     v_bad record;

@@ -31,6 +31,9 @@ declare
     v_suspect int;
 begin
     perform rowqueue._check_claim(claim_next.worker, claim_next.queues, claim_next.max_jobs, claim_next.lease);
+    if not rowqueue._identity_is_checked() then
+        perform rowqueue._check_identity();
+    end if;
 
     -- What has become due meanwhile joins the lanes, but no more than this call may take: in a long transaction, the rest must
     -- not be kept from other workers.
@@ -140,7 +143,7 @@ call rowqueue._grant('execute on function rowqueue.claim_next', 'worker', 'admin
 comment on function rowqueue.claim_next is
 'Hands out up to max_jobs (1 to 1000) due jobs of some queues, highest priority first, then first come first served. Never waits for another worker. Each claim raises attempts, sets started_at, worker and lease_until (now + lease, up to a day) and draws a fresh token, which every report on the job must name. Extend the lease before it runs out.
 Returns: the jobs, in that order; none when nothing is due, and then nothing is written. A job whose earlier lease ran out comes alone.
-Raises: 22023 for an argument out of range; 40001 under REPEATABLE READ and SERIALIZABLE when another claim was quicker: use READ COMMITTED.
+Raises: 22023 for an argument out of range; RQ203 in a copy of the database that nobody has confirmed (see confirm_identity); 40001 under REPEATABLE READ and SERIALIZABLE when another claim was quicker: use READ COMMITTED.
 State: pending -> running.
 Role: worker, admin.
 Repeat: claims other jobs. Jobs of a call that was rolled back are free again.';

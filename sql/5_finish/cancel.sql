@@ -11,6 +11,7 @@ as $$
 declare
     v_reason text := rowqueue._clip(cancel.reason, 1024);
     v_job record;
+    v_ended text;
 begin
     -- A job that is in neither room may have moved from the one to the other between the two looks: look once more.
     for v_look in 1..2 loop
@@ -22,13 +23,13 @@ begin
         exit when found;
 
         select f.status
-        into v_job
+        into v_ended
         from rowqueue.jobs_finished as f
         where f.id = cancel.job_id and f.completed_at >= rowqueue._id_time(cancel.job_id);
-        if v_job.status = 'cancelled' then
+        if v_ended = 'cancelled' then
             return 'cancelled';
         elsif found then
-            raise exception 'job % is % already', cancel.job_id, v_job.status using errcode = 'RQ102';
+            raise exception 'job % is % already', cancel.job_id, v_ended using errcode = 'RQ102';
         end if;
     end loop;
     if v_job.status is null then

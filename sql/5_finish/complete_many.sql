@@ -16,7 +16,8 @@ as $$
 #variable_conflict use_column
 declare
     v_done uuid[];
-    v_bad record;
+    v_problems text[];
+    v_asked record;
 begin
     perform rowqueue._check_tokens(complete_many.job_ids, complete_many.tokens);
     if array_ndims(complete_many.results) > 1
@@ -24,21 +25,21 @@ begin
         perform rowqueue._reject('results', 'must be an array with one result for each id, or null');
     end if;
 
-    -- A result that cannot be stored fails its own job, and no other.
-    if complete_many.results is not null then
-        for v_bad in
-            select r.id, r.token, r.problem
-            from (
-                select a.id, a.token, rowqueue._json_problem(a.result) as problem
-                from unnest(complete_many.job_ids, complete_many.tokens, complete_many.results) as a(id, token, result)
-                where a.result is not null
-            ) as r
-            where r.problem is not null
-            order by r.id
+    -- A result that cannot be stored fails its own job, and no other. Then all are locked first, in their order: failing some
+    -- before the others are locked would lock crosswise to a heartbeat.
+    v_problems := array(select rowqueue._json_problem(r.result) from unnest(complete_many.results) as r(result));
+    if array_remove(v_problems, null) <> '{}' then
+        for v_asked in
+            select a.id, a.token
+            from unnest(complete_many.job_ids, complete_many.tokens) as a(id, token)
+            order by a.id
         loop
-            perform rowqueue._end_attempt(j, 'result cannot be stored: it ' || v_bad.problem)
-            from rowqueue._lock_running(v_bad.id, v_bad.token) as j;
+            perform rowqueue._lock_running(v_asked.id, v_asked.token);
         end loop;
+        perform rowqueue._end_attempt(j, 'result cannot be stored: it ' || a.problem)
+        from unnest(complete_many.job_ids, complete_many.tokens, v_problems) as a(id, token, problem)
+        cross join lateral rowqueue._lock_running(a.id, a.token) as j
+        where a.problem is not null;
     end if;
 
     v_done := rowqueue._finish(

@@ -13,21 +13,22 @@ declare
     v_old record;
     v_status text;
 begin
-    delete from rowqueue.jobs_finished as f
-    where f.id = retry.job_id and f.completed_at >= rowqueue._id_time(retry.job_id) and f.status in ('failed', 'cancelled')
-    returning f.* into v_old;
-
-    if not found then
+    loop
+        delete from rowqueue.jobs_finished as f
+        where f.id = retry.job_id and f.completed_at >= rowqueue._id_time(retry.job_id) and f.status in ('failed', 'cancelled')
+        returning f.* into v_old;
+        exit when found;
         select j.status
         into v_status
         from rowqueue.get_job(retry.job_id) as j;
         if not found then
             perform rowqueue._raise_not_found(retry.job_id);
+        elsif v_status not in ('failed', 'cancelled') then
+            raise exception 'job % is %', retry.job_id, v_status
+                using errcode = 'RQ102', hint = 'Only a failed or cancelled job can be retried.';
         end if;
-        raise exception 'job % is %', retry.job_id, v_status
-            using errcode = 'RQ102', hint = 'Only a failed or cancelled job can be retried.';
-    end if;
-
+        -- This call has waited for a transaction that put the job back and had it fail again: look once more.
+    end loop;
     insert into rowqueue.jobs_live (
         id, workspace_id, ticket, created_at, run_after, priority, max_attempts, timeout_ms,
         queue, job_type, unique_key, last_error, payload)

@@ -16,6 +16,8 @@ as $$
 #variable_conflict use_column
 declare
     v_now timestamptz := rowqueue._now();
+    v_lane record;
+    v_stuck tid[] := '{}';
     v_job rowqueue.jobs_live;
     v_times_out timestamptz;
 begin
@@ -23,25 +25,28 @@ begin
         perform rowqueue._reject('max_jobs', 'must be between 1 and 100000');
     end if;
 
-    for v_job in
-        with stuck as materialized (
-            select running.ctid, running.token
-            from rowqueue._lanes_of(rowqueue._queues()) as l
-            cross join lateral (
-                select j.ctid, j.token
+    for v_lane in select l.queue, l.priority, l.live_floor, l.ceiling from rowqueue._lanes_of(rowqueue._queues()) as l loop
+        begin
+            v_stuck := v_stuck || array(
+                select j.ctid
                 from rowqueue.jobs_live as j
-                where j.queue = l.queue and j.priority = l.priority
-                and j.ticket >= l.live_floor and j.ticket < l.ceiling and j.status = 'running'
+                where j.queue = v_lane.queue and j.priority = v_lane.priority
+                and j.ticket >= v_lane.live_floor and j.ticket < v_lane.ceiling and j.status = 'running'
                 and (j.lease_until <= v_now or rowqueue._times_out(j.started_at, j.timeout_ms) <= v_now)
-                order by j.ticket
-            ) as running
-        )
+                order by j.ticket);
+        exception when data_corrupted or index_corrupted then
+            -- The leases of the other lanes must end all the same.
+            raise warning 'priority % of queue % cannot be read: %', v_lane.priority, v_lane.queue, sqlerrm;
+        end;
+    end loop;
+
+    for v_job in
         select j.*
-        from stuck as s
+        from unnest(v_stuck) as s(ctid)
         join rowqueue.jobs_live as j on j.ctid = s.ctid
         where j.status = 'running'
         and (j.lease_until <= v_now or rowqueue._times_out(j.started_at, j.timeout_ms) <= v_now)
-        order by s.token
+        order by j.token
         limit reap_stuck.max_jobs
         for update of j skip locked
     loop

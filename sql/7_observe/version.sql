@@ -8,7 +8,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return '0004';
+    return '0005';
 end
 $$;
 

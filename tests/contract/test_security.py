@@ -14,12 +14,10 @@ ROLES = ["producer", "worker", "observer", "admin"]
 RELATIONS = {
     "producer": {("error_codes", "SELECT")},
     "worker": {("error_codes", "SELECT")},
-    "observer": {("error_codes", "SELECT"), ("job", "SELECT")},
+    "observer": {(name, "SELECT") for name in ("error_codes", "finding_kinds", "job")},
     "admin": {
-        *(
-            (name, "SELECT")
-            for name in ("error_codes", "job", "grants", "lanes", "ceilings", "watermarks")
-        ),
+        *((name, "SELECT") for name in ("error_codes", "finding_kinds", "job", "grants")),
+        *((name, "SELECT") for name in ("lanes", "ceilings", "watermarks", "identity")),
         *(("jobs", privilege) for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")),
     },
 }
@@ -216,3 +214,85 @@ def test_there_are_no_foreign_keys_and_no_triggers_but_one_for_changes_by_hand(s
         where connamespace = 'rowqueue'::regnamespace and contype = 'f'"""
     )
     assert found.fetchall() == []
+
+
+def test_what_a_function_executes_is_put_together_by_format(shared_db):
+    """Names go through %I; the one %s is a privilege, from a table that only the owner writes."""
+    found = shared_db.execute(
+        "select proname, prosrc from pg_proc where pronamespace = 'rowqueue'::regnamespace"
+        r" and prosrc ~ '\mexecute\M'"
+    )
+    for function, body in found.fetchall():
+        for statement in re.findall(r"\bexecute\b[^;]*;", re.sub(r"--.*", "", body)):
+            assert statement.startswith(("execute format(", "execute format\n")), statement
+            if "%s" in statement:
+                assert function in {"_grant", "grant_roles"}, statement
+
+
+def test_no_unique_index_spans_workspaces(shared_db):
+    """So no duplicate that one meets can be another's: but for ids, which nobody chooses."""
+    found = shared_db.execute(
+        """
+        select c.relname, pg_get_indexdef(i.indexrelid, 1, true) as first
+        from pg_index as i
+        join pg_class as c on c.oid = i.indexrelid
+        join pg_class as t on t.oid = i.indrelid
+        where t.relnamespace = 'rowqueue'::regnamespace and t.relname like 'jobs%'
+        and i.indisunique and not i.indisprimary"""
+    ).fetchall()
+    assert {row.first for row in found} == {"workspace_id"}
+
+
+def test_all_belongs_to_the_one_who_installed_it(shared_db):
+    """A function of the owner's rights reaches what the owner owns, and no more."""
+    found = shared_db.execute(
+        """
+        select proowner as owner from pg_proc where pronamespace = 'rowqueue'::regnamespace
+        union
+        select relowner from pg_class where relnamespace = 'rowqueue'::regnamespace
+        union
+        select typowner from pg_type where typnamespace = 'rowqueue'::regnamespace
+        union
+        select nspowner from pg_namespace where nspname = 'rowqueue'"""
+    )
+    assert len(found.fetchall()) == 1
+
+
+def test_the_installation_leaves_no_rights_to_what_is_made_later(shared_db):
+    """Each file revokes for itself, in the transaction that makes the function."""
+    found = shared_db.execute("select from pg_default_acl where defaclnamespace <> 0")
+    assert found.fetchall() == []
+
+
+def test_no_setting_that_a_session_may_invent_tells_a_function_who_is_who(shared_db):
+    """A setting with a dot belongs to whoever sets it. The one there is saves a second look."""
+    found = shared_db.execute(
+        "select proname, prosrc from pg_proc where pronamespace = 'rowqueue'::regnamespace"
+    )
+    read = {
+        (row.proname, name)
+        for row in found.fetchall()
+        for name in re.findall(r"(?:current_setting|_setting)\('(\w+\.\w+)'", row.prosrc)
+    }
+    assert read == {("_identity_is_checked", "rowqueue.identity")}
+
+
+def test_the_clock_cannot_be_set(shared_db):
+    """Time comes from one function, and that asks PostgreSQL and nobody else."""
+    found = shared_db.execute(
+        "select prosrc from pg_proc where oid = 'rowqueue._now'::regproc"
+    ).fetchone()
+    assert found.prosrc.strip() == "select pg_catalog.clock_timestamp()"
+
+
+def test_a_view_shows_a_row_to_no_role_but_those_that_may_list_them_all(shared_db):
+    """Views run with their owner's rights: so they are granted to roles by name, in RELATIONS."""
+    found = shared_db.execute(
+        "select relname from pg_class where relnamespace = 'rowqueue'::regnamespace"
+        " and relkind in ('v', 'm')"
+    )
+    assert {row.relname for row in found.fetchall()} == {"job"}
+    assert {role for role, may in RELATIONS.items() if ("job", "SELECT") in may} == {
+        "observer",
+        "admin",
+    }

@@ -66,6 +66,8 @@ BEYOND_THE_CONTRACT = {
     "mark_idle": ("", "boolean"),
     "set_notify": ("enabled boolean", "void"),
     "grant_roles": ("", "void"),
+    "confirm_identity": ("servers text[] DEFAULT NULL", "boolean"),
+    "doctor": ("", "SETOF rowqueue.finding"),
 }
 
 CLAIMED_JOB = (
@@ -81,6 +83,8 @@ QUEUE_HEALTH = (
     "queue pending due running stuck failed_last_hour failure_rate_last_hour oldest_due_age"
 )
 
+FINDING = "severity name what why remedy"
+
 ERROR_CODES = {
     "22023": "invalid_argument",
     "RQ001": "job_not_found",
@@ -90,6 +94,7 @@ ERROR_CODES = {
     "RQ104": "key_conflict",
     "RQ201": "paused",
     "RQ202": "over_quota",
+    "RQ203": "identity_unconfirmed",
 }
 
 
@@ -151,7 +156,12 @@ def test_every_public_function_can_be_called_with_named_arguments(shared_db):
 
 @pytest.mark.parametrize(
     ("relation", "columns"),
-    [("claimed_job", CLAIMED_JOB), ("job", JOB), ("queue_health", QUEUE_HEALTH)],
+    [
+        ("claimed_job", CLAIMED_JOB),
+        ("finding", FINDING),
+        ("job", JOB),
+        ("queue_health", QUEUE_HEALTH),
+    ],
 )
 def test_a_row_has_these_columns_first_and_grows_at_its_end_only(shared_db, relation, columns):
     found = shared_db.execute(

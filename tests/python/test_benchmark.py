@@ -25,7 +25,8 @@ from rowqueue.benchmark.enqueue import enqueue_batches
 from rowqueue.benchmark.leftovers import remove
 from rowqueue.benchmark.names import QUEUE
 from rowqueue.benchmark.pickup import pickups, sustainable_rate
-from rowqueue.benchmark.place import Place, Pooler, find_pooler
+from rowqueue.benchmark.place import Place
+from rowqueue.pooler import Pooler, find_pooler
 from support.command import invoke, process
 from support.waiting import eventually
 
@@ -110,7 +111,7 @@ def test_a_workers_rights_suffice_and_what_stays_is_told(dsn: str, worker_dsn: s
     )
     statuses = db.execute("select distinct status from rowqueue.jobs").fetchall()
     assert [row.status for row in statuses] == ["completed"]
-    assert finding(report, "below floor")["level"] == "ok"
+    assert finding(report, "doctor")["level"] == "ok"
 
     bench(dsn)
     assert jobs_in(db) == 0
@@ -127,7 +128,7 @@ def test_lines_tell_the_same_where_there_is_no_terminal(dsn: str) -> None:
         r"  drain       SQL alone, 2 sessions +\d[\d,]* /s  \d.* to \d.*",
         r"  pickup      \d+ jobs a second +\d.* ms  p95 \d.*, p99 \d.*",
         r"  jobs  \d[\d,]* completed \(1,000 a drain\), none lost, none run twice\.",
-        r"  ok    .*autovacuum = on.*",
+        r"  ok    .*synchronous_commit = on.*",
     ):
         assert re.search(f"^{line}$", result.stdout, re.MULTILINE), line
     assert all(line == line.rstrip() for line in result.stdout.splitlines())

@@ -15,28 +15,32 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from rowqueue.benchmark.facts import Counters, Facts, Holder, Look, Setting, Slot
+from rowqueue.benchmark.facts import Counters, Facts, Holder, Look, Setting
 from rowqueue.benchmark.findings import (
     JUDGES,
     Finding,
     Level,
     checkpoints,
     connections,
+    database,
     durability,
     horizon,
     judge,
     queue,
-    vacuum,
 )
 from rowqueue.benchmark.findings.finding import Judge
-from rowqueue.benchmark.look import look, newest_schema
-from rowqueue.benchmark.place import Place, Pooler
+from rowqueue.benchmark.look import look
+from rowqueue.benchmark.place import Place
+from rowqueue.jobs import Finding as DoctorFinding
+from rowqueue.pooler import Pooler
+from rowqueue.schema import newest_schema
 
 Db = psycopg.Connection[Any]
 Connect = Callable[..., Db]
 Words = Callable[..., Finding]
 
 OK, WARN, BAD = Level.OK, Level.WARN, Level.BAD
+FSYNC_OFF = DoctorFinding("error", "fsync_off", "fsync = off", "Not safe.", "alter system …")
 MIB = 1 << 20
 
 
@@ -96,7 +100,7 @@ def test_each_thing_that_is_looked_at_is_named_once(seen: Look) -> None:
 
 
 def test_the_worst_comes_first_and_what_hurts_says_why(seen: Look) -> None:
-    bad = with_setting(with_setting(seen, "fsync", "off"), "max_wal_size", "64MB", 64 * MIB)
+    bad = with_setting(replace(seen, doctor=[FSYNC_OFF]), "max_wal_size", "64MB", 64 * MIB)
     findings = judge(facts(bad, commit=100))
     levels = [finding.level for finding in findings]
     assert levels == sorted(levels, key=[BAD, WARN, OK].index)
@@ -107,34 +111,10 @@ def test_the_worst_comes_first_and_what_hurts_says_why(seen: Look) -> None:
 
 
 @pytest.mark.parametrize(
-    ("judge_one", "name", "value", "level"),
-    [
-        (durability.fsync, "fsync", "on", OK),
-        (durability.fsync, "fsync", "off", BAD),
-        (durability.full_page_writes, "full_page_writes", "on", OK),
-        (durability.full_page_writes, "full_page_writes", "off", BAD),
-        (vacuum.autovacuum, "autovacuum", "on", OK),
-        (vacuum.autovacuum, "autovacuum", "off", BAD),
-    ],
-)
-def test_what_must_be_on_is_on(
-    seen: Look, judge_one: Judge, name: str, value: str, level: Level
-) -> None:
-    finding = only(judge_one, facts(with_setting(seen, name, value)))
-    assert (finding.level, finding.seen) == (level, f"{name} = {value}")
-    if level is BAD:
-        assert finding.remedy == f"alter system set {name} = on; select pg_reload_conf();"
-
-
-@pytest.mark.parametrize(
     ("value", "standby", "level"),
     [
         ("on", "", OK),
         ("on", "replica", OK),
-        ("off", "", BAD),
-        ("off", "replica", BAD),
-        ("local", "", OK),
-        ("local", "replica", WARN),
         ("remote_write", "replica", OK),
         ("remote_apply", "", OK),
         ("remote_apply", "replica", WARN),
@@ -145,30 +125,6 @@ def test_a_commit_waits_for_what_it_must(db: Db, value: str, standby: str, level
     there = with_setting(look(db), "synchronous_standby_names", standby)
     finding = only(durability.synchronous_commit, facts(there))
     assert (finding.level, finding.seen) == (level, f"synchronous_commit = {value}")
-
-
-def test_counts_are_kept(db: Db) -> None:
-    assert only(vacuum.track_counts, facts(look(db))).level is OK
-    db.execute("set track_counts = off")
-    assert only(vacuum.track_counts, facts(look(db))).level is BAD
-
-
-@pytest.mark.parametrize("table", ["jobs_live", "lanes", "watermarks"])
-def test_autovacuum_is_on_for_each_table(db: Db, table: str) -> None:
-    assert only(vacuum.table_options, facts(look(db))).level is OK
-    db.execute(f"alter table rowqueue.{table} set (autovacuum_enabled = off)")
-    finding = only(vacuum.table_options, facts(look(db)))
-    assert finding.level is BAD
-    assert finding.seen == f"autovacuum_enabled = off on rowqueue.{table}"
-    db.execute(finding.remedy)
-    assert only(vacuum.table_options, facts(look(db))).level is OK
-
-
-def test_many_dead_rows_are_worth_a_word(seen: Look) -> None:
-    assert only(vacuum.dead_rows, facts(seen)).level is OK
-    for dead, live, level in [(90_000, 0, OK), (200_000, 0, WARN), (200_000, 100_000, OK)]:
-        there = replace(seen, dead_rows=dead, live_rows=live)
-        assert only(vacuum.dead_rows, facts(there)).level is level
 
 
 def grown(seen: Look, **counters: int) -> Look:
@@ -293,36 +249,25 @@ def test_what_a_stranger_calls_itself_cannot_steer_the_terminal(seen: Look) -> N
     assert "\x1b" not in finding.seen
 
 
-def test_a_prepared_transaction_is_told_with_its_name(db: Db) -> None:
-    assert only(horizon.prepared, facts(look(db))).level is OK
-    db.execute("begin")
-    db.execute("create table never()")
-    db.execute("prepare transaction 'two''phase'")
-
-    finding = only(horizon.prepared, facts(look(db)))
-
-    assert finding.level is BAD
-    assert finding.seen.startswith("two'phase of ")
+def test_what_doctor_finds_is_told(db: Db) -> None:
+    db.execute("create index mine on rowqueue.jobs_live (status)")
+    finding = next(one for one in database.doctor(facts(look(db))) if "extra" in one.seen)
+    assert (finding.level, finding.name) == (WARN, "doctor")
+    assert finding.seen == "schema_extra: index rowqueue.mine was not installed"
     db.execute(finding.remedy)
-    assert only(horizon.prepared, facts(look(db))).level is OK
+    assert not [one for one in database.doctor(facts(look(db))) if "extra" in one.seen]
 
 
-def test_a_slot_that_nobody_reads_is_told_with_its_name(db: Db) -> None:
-    (name,) = db.execute("select current_database() || '_slot'").fetchone() or ("",)
-    db.execute("select pg_create_physical_replication_slot(%s)", [name])
-    try:
-        finding = next(f for f in horizon.slots(facts(look(db))) if name in f.seen)
-        assert finding.level is WARN
-    finally:
-        db.execute("select pg_drop_replication_slot(%s)", [name])
+@pytest.mark.parametrize(("severity", "level"), [("error", BAD), ("warning", WARN), ("notice", OK)])
+def test_what_doctor_finds_is_as_bad_as_it_says(seen: Look, severity: str, level: Level) -> None:
+    found = replace(FSYNC_OFF, severity=severity)
+    assert only(database.doctor, facts(replace(seen, doctor=[found]))).level is level
 
 
-def test_a_slot_that_is_read_counts_if_its_snapshot_stays(seen: Look) -> None:
-    slot = Slot("standby", active=True, xmin="5", catalog_xmin=None)
-    for later, level in [("5", WARN), ("6", OK), (None, OK)]:
-        before = replace(seen, slots=[slot])
-        after = replace(seen, slots=[replace(slot, xmin=later)])
-        assert only(horizon.slots, facts(before, after)).level is level
+def test_what_the_horizon_tells_is_not_told_twice(seen: Look) -> None:
+    found = replace(FSYNC_OFF, name="transaction_idle")
+    finding = only(database.doctor, facts(replace(seen, doctor=[found])))
+    assert (finding.level, finding.seen) == (OK, "doctor() finds nothing")
 
 
 def test_an_old_schema_is_told(seen: Look) -> None:
@@ -362,16 +307,9 @@ def test_a_worker_that_is_connected_calls_tick(seen: Look, connect: Connect, db:
 
 def test_what_is_hidden_is_not_held_against_anyone(observer: Db) -> None:
     there = facts(look(observer))
-    assert (there.after.ticked, there.after.below_floor) == (None, None)
+    assert (there.after.ticked, there.after.doctor) == (None, None)
     assert only(queue.ticks, there).level is OK
-    assert only(queue.below_floor, there).level is OK
-
-
-def test_jobs_found_below_a_floor_are_told(db: Db) -> None:
-    assert only(queue.below_floor, facts(look(db))).level is OK
-    db.execute("select nextval('rowqueue.below_floor')")
-    finding = only(queue.below_floor, facts(look(db)))
-    assert (finding.level, finding.seen) == (WARN, "jobs found below a floor, ever: 1")
+    assert only(database.doctor, there).level is OK
 
 
 @pytest.mark.parametrize(

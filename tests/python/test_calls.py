@@ -151,9 +151,12 @@ EVERY_CALL: list[Call[Any]] = [
     calls.purge_finished(timedelta(days=1), max_jobs=1),
     calls.set_notify(True),
     calls.grant_roles(),
+    calls.confirm_identity(),
+    calls.confirm_identity(["one"]),
     calls.get_job(ID),
     calls.list_jobs(ID, status="failed", job_type="sync", max_jobs=1, before=ID),
     calls.health(),
+    calls.doctor(),
     calls.version(),
 ]
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from rowqueue import AsyncQueue, Queue, calls
-from rowqueue.jobs import ClaimedJob, Enqueued, JobRow, NewJob, Outcome, QueueHealth
+from rowqueue.jobs import ClaimedJob, Enqueued, Finding, JobRow, NewJob, Outcome, QueueHealth
 
 FUNCTIONS = [getattr(calls, name) for name in calls.__all__ if name != "Call"]
 
@@ -103,7 +103,12 @@ def test_the_documented_defaults_are_those_of_the_functions(db: psycopg.Connecti
 
 @pytest.mark.parametrize(
     ("kind", "sql_type"),
-    [(ClaimedJob, "claimed_job"), (JobRow, "job"), (QueueHealth, "queue_health")],
+    [
+        (ClaimedJob, "claimed_job"),
+        (Finding, "finding"),
+        (JobRow, "job"),
+        (QueueHealth, "queue_health"),
+    ],
 )
 def test_a_row_type_has_the_fields_of_its_sql_type(
     db: psycopg.Connection[Any], kind: Any, sql_type: str

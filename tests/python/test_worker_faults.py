@@ -63,13 +63,15 @@ def test_reconnecting_says_so_once_a_second_at_most(
     worker.handler("sync")(lambda job: None)
     with caplog.at_level(logging.INFO, "rowqueue"), working(worker):
         until(db, enqueue(db), "completed")
+        # Another worker of this process may just have had the turn.
+        eventually(lambda: terminate(db, "claim") and "connection: " in caplog.text)
         for _ in range(3):
             eventually(lambda: terminate(db, "claim"))
         until(db, enqueue(db), "completed")
     lines = [record for record in caplog.records if "connection: " in record.message]
     assert lines
     times = [record.created for record in lines]
-    assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(times))
+    assert all(later - earlier > 0.99 for earlier, later in itertools.pairwise(times))
 
 
 def test_an_outcome_whose_reply_was_lost_is_sent_again(dsn: str, db: Session) -> None:

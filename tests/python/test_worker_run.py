@@ -306,7 +306,7 @@ def test_it_says_at_the_start_what_it_is(dsn: str, caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.INFO, "rowqueue"):
         worker.run(burst=True)
     assert caplog.messages[0] == (
-        "worker me starting: queues a, b, concurrency 4, polling every 2000 ms, schema 0004"
+        "worker me starting: queues a, b, concurrency 4, polling every 2000 ms, schema 0005"
     )
 
 
@@ -345,6 +345,7 @@ def test_a_job_type_has_one_handler() -> None:
         {"prefetch": -1},
         {"shutdown_grace": timedelta(seconds=-1)},
         {"max_abandoned_threads": -1},
+        {"watchdog": timedelta(0)},
         {"name": "n" * 201},
     ],
 )

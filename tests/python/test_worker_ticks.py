@@ -1,15 +1,49 @@
-"""How often a worker ticks: as its jobs go through, and seldom when nothing does."""
+"""How often a worker ticks: as jobs go through, its own or others', and seldom when none does."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import psycopg
 import pytest
 
 from rowqueue.worker import Job
-from rowqueue.worker.connect import Outages
 from rowqueue.worker.heartbeat import Heartbeat
-from support.calls import Session, claim_one, enqueue
+from rowqueue.worker.outages import Outages
+from rowqueue.worker.watchdog import Watchdog
+from support.calls import Session, claim_one, enqueue, rows
 from support.workers import quick_worker
+
+
+def heartbeat(dsn: str, held: dict[int, Job]) -> Heartbeat:
+    """Makes the heartbeat of a worker that holds these jobs."""
+    return Heartbeat(
+        quick_worker(dsn)._settings,
+        Outages("me"),
+        held,
+        lambda *_: None,
+        lambda _: None,
+        Watchdog("me", None),
+    )
+
+
+@pytest.mark.parametrize("others_run", [True, False])
+def test_an_idle_worker_looks_after_the_jobs_of_others_every_second(
+    dsn: str, db: Session, others_run: bool
+) -> None:
+    enqueue(db)
+    theirs = claim_one(db, lease=timedelta(minutes=1))
+    if not others_run:
+        rows(db, "complete", job_id=theirs.id, token=theirs.token)
+    beat = heartbeat(dsn, {})
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        beat._tick_if_due(connection, now=100.0)
+        ticked_at = [beat._ticked_at]
+        for now in (100.25, 100.5, 100.75, 101.0, 105.0):
+            beat._tick_if_due(connection, now=now)
+            if beat._ticked_at != ticked_at[-1]:
+                ticked_at.append(beat._ticked_at)
+    assert ticked_at == ([100.0, 100.75, 105.0] if others_run else [100.0, 105.0])
 
 
 @pytest.mark.parametrize(
@@ -20,8 +54,7 @@ def test_a_tick_is_due_once_much_was_claimed_or_a_second_is_over(
     dsn: str, db: Session, claims: int, after: float, ticks: bool
 ) -> None:
     held: dict[int, Job] = {}
-    settings = quick_worker(dsn)._settings
-    beat = Heartbeat(settings, Outages("me"), held, lambda *_: None, lambda _: None)
+    beat = heartbeat(dsn, held)
 
     def last_note() -> int:
         return int(db.execute("select max(id) from rowqueue.watermarks").fetchone().max)

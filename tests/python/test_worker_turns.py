@@ -93,6 +93,48 @@ def test_a_handler_that_cancels_its_task_harms_no_other(dsn: str, db: Session) -
     assert (job(db, job_id).result, len(begun)) == ("done", 1)
 
 
+def test_as_many_handlers_wait_at_once_as_concurrency_says(dsn: str, db: Session) -> None:
+    jobs = 40
+    worker = quick_worker(dsn, concurrency=jobs)
+    together = asyncio.Barrier(jobs)
+
+    @worker.handler("sync")
+    async def sync(job: Job) -> None:
+        async with asyncio.timeout(20):
+            await together.wait()
+
+    made = enqueue_many(db, *[{"max_attempts": 1}] * jobs)
+    worker.run(burst=True)
+    assert {job(db, one.id).status for one in made} == {"completed"}
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_handler_that_raises_cancelled_error_by_itself_has_failed(
+    dsn: str, db: Session, waits: bool
+) -> None:
+    worker = quick_worker(dsn, concurrency=2)
+
+    @worker.handler("gives_up")
+    async def gives_up(job: Job) -> None:
+        if waits:
+            await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+    @worker.handler("sync")
+    async def sync(job: Job) -> str:
+        return "done"
+
+    job_id = enqueue(db, "gives_up", max_attempts=1)
+    other = enqueue(db, "sync")
+    worker.run(burst=True)
+    failed = job(db, job_id)
+    assert (failed.status, failed.error) == (
+        "failed",
+        "CancelledError: the handler was cancelled from within",
+    )
+    assert job(db, other).result == "done"
+
+
 def test_a_stopped_handler_takes_no_neighbour_with_it(dsn: str, db: Session) -> None:
     worker = quick_worker(dsn, concurrency=2)
     go = asyncio.Event()

@@ -166,6 +166,8 @@ CASES = [
     *cases(BAD_ARGUMENT, "purge_finished", "older_than", None, "-1 second", "1001 years"),
     *cases(BAD_ARGUMENT, "purge_finished", "older_than", "178000000 years", "-178000000 years"),
     *cases(BAD_ARGUMENT, "set_notify", "enabled", None),
+    *cases(BAD_ARGUMENT, "confirm_identity", "servers", "{}", "{NULL}", "{{a}}", "{nobody}"),
+    *cases(BAD_ARGUMENT, "confirm_identity", "servers", [""] * 101),
 ]
 
 

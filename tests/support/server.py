@@ -7,18 +7,20 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import namedtuple_row
 from pytest_postgresql.executors import NoopExecutor
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from rowqueue import schema
 from rowqueue.embedded import EmbeddedPostgres, find_binaries
+from support.pooler import Pooler, own_pooler
 
 SETTINGS: dict[str, str | int] = {
     "max_connections": 200,
@@ -43,6 +45,7 @@ class Server:
     session: psycopg.Connection[Any]
     options: str = ""
     template_dbname: str | None = None
+    pooler: Pooler | None = None
 
     @classmethod
     @contextmanager
@@ -54,13 +57,14 @@ class Server:
             yield cls(info.host, info.port, info.user, password, info.dbname, session)
 
     def url(self, dbname: str) -> str:
-        """Returns the connection string of one of its databases."""
+        """Returns the connection string of one of its databases, through the pooler if any."""
         dbname = quote(dbname, safe="")
         secret = f":{quote(self.password, safe='')}" if self.password else ""
         user = quote(self.user, safe="") + secret
         if self.host.startswith("/"):
             return f"postgresql://{user}@/{dbname}?host={quote(self.host)}&port={self.port}"
-        return f"postgresql://{user}@{self.host}:{self.port}/{dbname}"
+        url = f"postgresql://{user}@{self.host}:{self.port}/{dbname}"
+        return self.pooler.through(url) if self.pooler else url
 
 
 @contextmanager
@@ -68,7 +72,7 @@ def picked_server() -> Iterator[Server]:
     """Yields ``ROWQUEUE_TEST_DSN``'s server, or one of our own for this run.
 
     ``ROWQUEUE_TEST_PG`` picks the version of our own; else the installed one is taken, and
-    where none is, the wheel's.
+    where none is, the wheel's. ``ROWQUEUE_TEST_POOLER`` puts PgBouncer before it.
     """
     if dsn := os.environ.get("ROWQUEUE_TEST_DSN"):
         with Server.at(dsn) as server:
@@ -82,7 +86,22 @@ def picked_server() -> Iterator[Server]:
         fsync=False,
     )
     with embedded, Server.at(embedded.dsn) as server:
-        yield server
+        if not pooled():
+            yield server
+            return
+        with own_pooler(embedded.dsn) as pooler:
+            yield replace(server, pooler=pooler)
+
+
+def pooled() -> bool:
+    """Whether the tests go through PgBouncer: ``ROWQUEUE_TEST_POOLER=1`` says so."""
+    return bool(os.environ.get("ROWQUEUE_TEST_POOLER"))
+
+
+def session_options() -> dict[str, Any]:
+    """Returns how a test's own session is opened: a pooler of old keeps nothing prepared."""
+    options = {"autocommit": True, "row_factory": namedtuple_row}
+    return {**options, "prepare_threshold": None} if pooled() else options
 
 
 def own_version() -> str:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from psycopg.rows import namedtuple_row
 from pytest_postgresql.executors import NoopExecutor
 
 from support.calls import Session
 from support.clock import Clock, own_clock
-from support.server import Server, fresh_database
+from support.server import Server, fresh_database, session_options
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +23,7 @@ def shared_dsn(server: Server, template: NoopExecutor) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def shared_db(shared_dsn: str) -> Iterator[Session]:
     """A session on the module's database, in autocommit, whose rows have named columns."""
-    with psycopg.connect(shared_dsn, autocommit=True, row_factory=namedtuple_row) as session:
+    with psycopg.connect(shared_dsn, **session_options()) as session:
         yield session
 
 

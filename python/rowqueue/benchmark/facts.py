@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from rowqueue.benchmark.place import Place
+from rowqueue.jobs import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +53,6 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A prepared transaction that nobody has finished."""
-
-    gid: str
-    user: str
-    database: str
-    held_for: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A replication slot."""
-
-    name: str
-    active: bool
-    xmin: str | None
-    catalog_xmin: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Counters:
     """What the server counts.
 
@@ -96,39 +77,31 @@ class Look:
         version: the server's, such as ``16.4``.
         schema: the version of the schema.
         settings: by name.
-        options: the storage parameters of rowqueue's tables, by table and name.
         holders: sessions with a snapshot or a transaction id.
-        prepared: prepared transactions.
-        slots: replication slots.
         counters: what the server counts.
         connections: how many clients are connected, to whichever database.
         others: those of them that are not the benchmark's.
-        dead_rows: how many dead rows the table of live jobs has, as autovacuum knows it.
-        live_rows: and how many others.
         workers: how many other workers are connected.
         notify: whether notifications are switched on.
         notify_queue: how full the server's queue of notifications is, 0 to 1.
-        ticked: how long ago `tick` looked below the floors; None when it never did, or is hidden.
-        below_floor: how many jobs were ever found there; None where that is hidden.
+        sees_ticks: whether this user may see when `tick` was called.
+        ticked: how long ago it looked below the floors; None when it never did, or is hidden.
+        doctor: what ``doctor()`` finds; None where this user may not ask.
     """
 
     version: str
     schema: str
     settings: Mapping[str, Setting]
-    options: Mapping[str, Mapping[str, str]]
     holders: Sequence[Holder]
-    prepared: Sequence[Prepared]
-    slots: Sequence[Slot]
     counters: Counters
     connections: int
     others: int
-    dead_rows: int
-    live_rows: int
     workers: int
     notify: bool
     notify_queue: float
+    sees_ticks: bool
     ticked: timedelta | None
-    below_floor: int | None
+    doctor: Sequence[Finding] | None
 
 
 @dataclass(frozen=True, slots=True)

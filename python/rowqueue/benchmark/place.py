@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import psycopg
@@ -13,20 +12,13 @@ import psycopg
 from rowqueue.benchmark.names import APPLICATION
 from rowqueue.embedded import EmbeddedPostgres
 from rowqueue.migrate import migrate
+from rowqueue.pooler import Pooler, find_pooler
 
 Session = psycopg.Connection[Any]
 AsyncSession = psycopg.AsyncConnection[Any]
 
 _LOCK = "hashtext('rowqueue bench')"
 _OPTIONS: dict[str, Any] = {"autocommit": True, "application_name": APPLICATION}
-
-
-class Pooler(Enum):
-    """What stands between us and the server, as far as can be seen from here."""
-
-    NONE = "none"
-    SESSION = "session"
-    TRANSACTION = "transaction"
 
 
 class BenchmarkError(Exception):
@@ -73,7 +65,7 @@ def open_place(dsn: str | None) -> Iterator[Place]:
         psycopg.Error, EmbeddedError: it is not to be had.
     """
     if dsn is not None:
-        yield Place(dsn, own=False, pooler=find_pooler(dsn))
+        yield Place(dsn, own=False, pooler=find_pooler(dsn, application_name=APPLICATION))
     else:
         with EmbeddedPostgres() as postgres:
             migrate(postgres.dsn)
@@ -97,22 +89,3 @@ def alone(place: Place) -> Iterator[None]:
         if not free or not free[0]:
             raise BenchmarkError("another benchmark runs in this database")
         yield
-
-
-def find_pooler(dsn: str) -> Pooler:
-    """Returns what stands between us and a server.
-
-    A pooler hands out process ids of its own; and one that lends its sessions by the transaction
-    serves two clients, neither of which is in one, from the same server process.
-    """
-    options = {**_OPTIONS, "prepare_threshold": None}
-    with psycopg.connect(dsn, **options) as one, psycopg.connect(dsn, **options) as other:
-        if {_server_process(one)} & {_server_process(other), _server_process(other)}:
-            return Pooler.TRANSACTION
-        return Pooler.NONE if _server_process(one) == one.info.backend_pid else Pooler.SESSION
-
-
-def _server_process(session: Session) -> int:
-    row = session.execute("select pg_backend_pid()").fetchone()
-    assert row is not None
-    return int(row[0])

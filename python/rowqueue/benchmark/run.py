@@ -14,12 +14,13 @@ from rowqueue.benchmark import leftovers
 from rowqueue.benchmark.facts import Facts, Look
 from rowqueue.benchmark.figures import Measure
 from rowqueue.benchmark.findings import judge
-from rowqueue.benchmark.look import look, newest_schema
+from rowqueue.benchmark.look import look
 from rowqueue.benchmark.measuring import Measuring
 from rowqueue.benchmark.place import Place, Session, alone, open_place
 from rowqueue.benchmark.report import Report
 from rowqueue.benchmark.view import open_view
 from rowqueue.interrupts import Interrupts
+from rowqueue.schema import newest_schema
 from rowqueue.text import clean, counted
 
 

@@ -17,6 +17,7 @@ from rowqueue.calls._finish import (
     retry,
 )
 from rowqueue.calls._maintain import (
+    confirm_identity,
     grant_roles,
     purge_finished,
     reap_stuck,
@@ -24,7 +25,7 @@ from rowqueue.calls._maintain import (
     tick,
     tick_every,
 )
-from rowqueue.calls._observe import get_job, health, list_jobs, version
+from rowqueue.calls._observe import doctor, get_job, health, list_jobs, version
 from rowqueue.calls._run import extend_lease, extend_leases, report_progress
 
 __all__ = [
@@ -33,6 +34,8 @@ __all__ = [
     "claim_next",
     "complete",
     "complete_many",
+    "confirm_identity",
+    "doctor",
     "enqueue",
     "enqueue_many",
     "extend_lease",

@@ -168,6 +168,7 @@ _ARGUMENTS = {
         _Argument("retry", "boolean", _boolean),
         _Argument("retry_after", "interval", _duration),
         _Argument("run_after", "timestamptz", _instant),
+        _Argument("servers", "text[]", _array(_text)),
         _Argument("status", "text", _text),
         _Argument("timeout_ms", "integer", _integer),
         _Argument("token", "bigint", _integer),

@@ -9,7 +9,7 @@ from typing import Any, Generic, LiteralString, TypeVar, cast
 from psycopg.rows import BaseRowFactory, args_row, scalar_row, tuple_row
 
 from rowqueue.calls._arguments import in_named_notation
-from rowqueue.jobs import ClaimedJob, Enqueued, JobRow, Outcome, QueueHealth
+from rowqueue.jobs import ClaimedJob, Enqueued, Finding, JobRow, Outcome, QueueHealth
 
 Result = TypeVar("Result")
 Row = TypeVar("Row")
@@ -85,5 +85,5 @@ def _column(field: str) -> str:
 # Each row's columns by name, for the SQL types may grow; JSON as the text that it is.
 _COLUMNS: dict[type[object], LiteralString] = {
     kind: ", ".join(_column(field.name) for field in fields(kind))
-    for kind in (ClaimedJob, Enqueued, JobRow, Outcome, QueueHealth)
+    for kind in (ClaimedJob, Enqueued, Finding, JobRow, Outcome, QueueHealth)
 }

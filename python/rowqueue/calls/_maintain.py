@@ -1,5 +1,6 @@
 """Calls for maintenance: what a worker, cron or a DBA does now and then."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -96,3 +97,21 @@ def grant_roles() -> Call[None]:
     SQL: rowqueue.grant_roles, changes no job
     """
     return nothing("rowqueue.grant_roles", {})
+
+
+def confirm_identity(servers: Sequence[str] | None = None) -> Call[bool]:
+    """Says that this database may run its jobs, though it is a copy of the one they ran in.
+
+    Args:
+        servers: the ``cluster_name`` of each server, primary and standbys, that may run jobs;
+            any with the same system identifier if left out.
+
+    Returns:
+        True if it was a copy, False if there was no doubt.
+
+    Raises:
+        InvalidArgument: servers does not name this one.
+
+    SQL: rowqueue.confirm_identity, running -> pending
+    """
+    return value(bool, "rowqueue.confirm_identity", optional(servers=servers))

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from rowqueue.calls._arguments import given, optional
 from rowqueue.calls._call import Call, row, rows, value
-from rowqueue.jobs import JobRow, QueueHealth
+from rowqueue.jobs import Finding, JobRow, QueueHealth
 
 
 def get_job(job_id: UUID | str) -> Call[JobRow | None]:
@@ -69,6 +69,17 @@ def health() -> Call[list[QueueHealth]]:
     SQL: rowqueue.health, changes no job
     """
     return rows(QueueHealth, "rowqueue.health", {})
+
+
+def doctor() -> Call[list[Finding]]:
+    """Tells what is wrong with the queue and its database.
+
+    Returns:
+        A row for each finding, errors first; none when all is well.
+
+    SQL: rowqueue.doctor, changes no job
+    """
+    return rows(Finding, "rowqueue.doctor", {})
 
 
 def version() -> Call[str]:

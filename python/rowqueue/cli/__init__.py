@@ -13,6 +13,7 @@ import click
 from rowqueue.cli.app import App
 from rowqueue.cli.bench import bench
 from rowqueue.cli.database import dev, migrate, sql, tick
+from rowqueue.cli.doctor import doctor
 from rowqueue.cli.enqueue import enqueue
 from rowqueue.cli.health import health
 from rowqueue.cli.jobs import jobs
@@ -68,5 +69,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (demo, dev, migrate, worker, enqueue, jobs, health, tick, bench, sql):
+for command in (demo, dev, migrate, worker, enqueue, jobs, health, doctor, tick, bench, sql):
     main.add_command(command)

@@ -66,5 +66,5 @@ def conninfo() -> str:
 @contextmanager
 def open_queue() -> Iterator[Queue]:
     """Yields the queue on one connection in autocommit."""
-    with psycopg.connect(conninfo(), autocommit=True) as connection:
+    with psycopg.connect(conninfo(), autocommit=True, prepare_threshold=None) as connection:
         yield Queue(connection)

@@ -85,7 +85,8 @@ def export(job: Job) -> dict[str, Any]:
 
 
 def _connect() -> store.Connection:
-    return psycopg.connect(os.environ.get("ROWQUEUE_DSN", ""), autocommit=True)
+    dsn = os.environ.get("ROWQUEUE_DSN", "")
+    return psycopg.connect(dsn, autocommit=True, prepare_threshold=None)
 
 
 def _go_on(job: Job, current: int, total: int | None, message: str) -> None:

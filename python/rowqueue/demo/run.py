@@ -92,7 +92,9 @@ def _run(
         folder = stack.enter_context(_folder(keep=keep))
         database = stack.enter_context(open_database(dsn, folder / "postgres", keep=keep))
         migrate(database.dsn)
-        db = stack.enter_context(psycopg.connect(database.dsn, autocommit=True))
+        db = stack.enter_context(
+            psycopg.connect(database.dsn, autocommit=True, prepare_threshold=None)
+        )
         files = folder / "files"
         files.mkdir(mode=0o700)
         interrupts.hold()

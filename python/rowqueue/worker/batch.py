@@ -19,6 +19,9 @@ async def run_each_async(
 ) -> list[Result | psycopg.Error]:
     """Executes calls in a pipeline, which is one transaction; if that fails, one by one.
 
+    Nothing is prepared in the pipeline: after an error the server skips what follows, and psycopg
+    would take a statement for prepared that never was.
+
     Returns:
         For each call its result, or the error that it raised.
 
@@ -29,7 +32,7 @@ async def run_each_async(
         async with connection.pipeline():
             cursors = [connection.cursor(row_factory=call.row_factory) for call in batch]
             for cursor, call in zip(cursors, batch, strict=True):
-                await cursor.execute(call.sql, call.params, binary=True)
+                await cursor.execute(call.sql, call.params, binary=True, prepare=False)
         return [
             call.shape(await cursor.fetchall()) for cursor, call in zip(cursors, batch, strict=True)
         ]
@@ -57,7 +60,7 @@ def run_each(
         with connection.pipeline():
             cursors = [connection.cursor(row_factory=call.row_factory) for call in batch]
             for cursor, call in zip(cursors, batch, strict=True):
-                cursor.execute(call.sql, call.params, binary=True)
+                cursor.execute(call.sql, call.params, binary=True, prepare=False)
         return [call.shape(cursor.fetchall()) for cursor, call in zip(cursors, batch, strict=True)]
     except psycopg.Error:
         if connection.closed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 
 import psycopg
@@ -10,13 +11,20 @@ from psycopg.rows import args_row
 
 from rowqueue import calls, client
 from rowqueue.calls import Call
-from rowqueue.worker.connect import AsyncConnection, Line, Outages
+from rowqueue.errors import IdentityUnconfirmed
+from rowqueue.worker.connect import AsyncConnection, Line
 from rowqueue.worker.finish import Finisher
 from rowqueue.worker.job import Job
 from rowqueue.worker.lull import Lull, StopSignal
+from rowqueue.worker.outages import Outages
 from rowqueue.worker.prefetch import Prefetch
 from rowqueue.worker.run import Runner
 from rowqueue.worker.settings import MAX_CLAIM, Settings
+
+logger = logging.getLogger("rowqueue")
+
+_UNCONFIRMED = 10.0
+"""Seconds between two claims in a copy of the database, until a person has confirmed it."""
 
 
 class Claimer:
@@ -53,12 +61,14 @@ class Claimer:
         self._stop = stop
         self._lull = Lull(settings, stop)
         self._prefetch = Prefetch(settings.prefetch)
+        self._unconfirmed = False
 
     async def run(self, *, burst: bool) -> None:
         """Claims until it is stopped; in a burst, until there is nothing left to do.
 
         Raises:
             psycopg.Error: the very first claim failed. Later, losses are made good.
+            IdentityUnconfirmed: this is a copy of the database, and a burst would never end.
         """
         proven = False
         while room := await self._room():
@@ -67,6 +77,7 @@ class Claimer:
                 connection = await self._line.connection()
                 jobs = await self._claim(connection, room)
                 proven = True
+                self._confirmed()
                 self._outages.over(self._line.purpose)
                 if jobs:
                     await self._hand_over(jobs)
@@ -79,11 +90,28 @@ class Claimer:
                     return
                 else:
                     await self._stop.or_(self._something_left())
+            except IdentityUnconfirmed as error:
+                if burst:
+                    raise
+                proven = True
+                self._doubt(error)
+                await self._stop.or_(asyncio.sleep(_UNCONFIRMED))
             except psycopg.Error as error:
                 if not proven:
                     raise
                 await self._line.close()
                 await self._stop.or_(asyncio.sleep(self._outages.delay(self._line.purpose, error)))
+
+    def _doubt(self, error: IdentityUnconfirmed) -> None:
+        if not self._unconfirmed:
+            name, hint = self._settings.name, error.diag.message_hint
+            logger.error("worker %s: %s. %s", name, error.diag.message_primary, hint)
+        self._unconfirmed = True
+
+    def _confirmed(self) -> None:
+        if self._unconfirmed:
+            logger.info("worker %s: this database is confirmed", self._settings.name)
+        self._unconfirmed = False
 
     @property
     def _quiet(self) -> bool:

@@ -1,104 +1,162 @@
-"""The worker's own connections, and what it does when one is lost."""
+"""The worker's own connections: how they notice that the other end is gone."""
 
 from __future__ import annotations
 
-import logging
-import random
-import time
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 
+from rowqueue.pooler import Pooler, find_pooler_async
 from rowqueue.worker.settings import Settings
-
-logger = logging.getLogger("rowqueue")
+from rowqueue.worker.watchdog import Watchdog
 
 AsyncConnection = psycopg.AsyncConnection[Any]
 
-# Somebody's open transaction on one job must not hold up the reports on all others, and least of
-# all the heartbeat. (Behind a transaction pooler a session setting would leak to other clients, so
-# there they wait.)
-_LOCK_WAIT = "select set_config('lock_timeout', %s, false)"
-_LONGEST_LOCK_WAIT_MS = 500
-_LONGEST_HEARTBEAT_LOCK_WAIT_MS = 200
+Result = TypeVar("Result")
 
-_FIRST_RETRY = 0.1
-_LAST_RETRY = 5.0
-_LOG_EVERY = 1.0
+CLAIMS = "the claims"
+"""What the watchdog calls the attempts to claim."""
 
-# A link whose other end is gone without a word is noticed within ten seconds, be it idle
-# (keepalives) or in the middle of a statement (tcp_user_timeout).
+# A link whose other end is gone without a word is noticed within ten seconds: when it is idle
+# after five (keepalives), and 4.5 after something was sent (tcp_user_timeout), which may happen
+# just before those five are over.
 _NETWORK = {
     "connect_timeout": 5,
     "keepalives": 1,
-    "keepalives_idle": 3,
-    "keepalives_interval": 2,
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
     "keepalives_count": 3,
-    "tcp_user_timeout": 9000,
+    "tcp_user_timeout": 4500,
 }
 
+# The server is told the same, lest the sessions of a worker whose host is gone stay for hours.
+_NETWORK_OF_SERVER = {
+    "keepalives_idle": "tcp_keepalives_idle",
+    "keepalives_interval": "tcp_keepalives_interval",
+    "keepalives_count": "tcp_keepalives_count",
+    "tcp_user_timeout": "tcp_user_timeout",
+}
 
-class Outages:
-    """Paces the reconnecting of all of a worker's connections, and speaks for them.
-
-    Each loss in a row waits longer, with full jitter, so that a hundred workers don't come back
-    in step. There is one log line a second at most, however many connections are down.
-    """
-
-    def __init__(self, worker: str) -> None:
-        self._worker = worker
-        self._losses: dict[str, int] = {}
-        self._spoke = -_LOG_EVERY
-
-    def delay(self, purpose: str, error: Exception) -> float:
-        """Notes that a connection was lost and returns how many seconds to wait."""
-        losses = self._losses[purpose] = self._losses.get(purpose, 0) + 1
-        now = time.monotonic()
-        if now - self._spoke >= _LOG_EVERY:
-            self._spoke = now
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            logger.warning("worker %s: %s connection: %s", self._worker, purpose, reason)
-        return random.uniform(0, min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(losses, 10)))
-
-    def over(self, purpose: str) -> None:
-        """Notes that a connection has done its work again."""
-        if self._losses and self._losses.pop(purpose, 0) and not self._losses:
-            logger.info("worker %s: all connections are back", self._worker)
+# Somebody's open transaction on one job must not hold up the reports on all others, and least of
+# all the heartbeat.
+_LONGEST_LOCK_WAIT_MS = 500
+_LONGEST_HEARTBEAT_LOCK_WAIT_MS = 200
 
 
-def connect(settings: Settings, purpose: str) -> psycopg.Connection[Any]:
+def connect(settings: Settings, purpose: str, alive: Callable[[], None]) -> Connection:
     """Opens a connection that blocks, for the heartbeat.
+
+    Args:
+        settings: the worker's.
+        purpose: what it is for, in a word.
+        alive: called before and after each wait for the database.
 
     Raises:
         psycopg.OperationalError: the database is out of reach.
     """
-    connection = psycopg.connect(settings.dsn, **_options(settings, purpose))
+    connection = Connection.connect(settings.dsn, **_options(settings, purpose))
+    connection.alive = alive
     if not settings.pooler:
         brief = settings.lease.total_seconds() * 1000 / 20
         wait = max(1, min(_LONGEST_HEARTBEAT_LOCK_WAIT_MS, int(brief)))
-        connection.execute(_LOCK_WAIT, [str(wait)])
+        connection.execute(*_session_settings(settings, wait))
     return connection
+
+
+class Connection(psycopg.Connection[Any]):
+    """A connection that tells when it is about to wait for the server, and when it has."""
+
+    alive: Callable[[], None] = staticmethod(lambda: None)
+
+    def wait(self, gen: PQGen[Result], *args: Any, **kwargs: Any) -> Result:
+        """Waits as psycopg does."""
+        self.alive()
+        try:
+            return super().wait(gen, *args, **kwargs)
+        finally:
+            self.alive()
+
+
+async def with_pooler_known(settings: Settings) -> Settings:
+    """Returns the settings, having found out whether a transaction pooler stands in between.
+
+    Raises:
+        psycopg.OperationalError: the database is out of reach.
+    """
+    if settings.pooler is not None:
+        return settings
+    pooler = await find_pooler_async(settings.dsn, **_link(settings, "start"))
+    return replace(settings, pooler=pooler is Pooler.TRANSACTION)
 
 
 def _options(settings: Settings, purpose: str) -> dict[str, Any]:
     """Returns the arguments of `connect` for one of the worker's connections."""
+    unprepared = {"prepare_threshold": None} if settings.pooler else {}
+    return {"autocommit": True, **unprepared, **_link(settings, purpose)}
+
+
+def _link(settings: Settings, purpose: str) -> dict[str, Any]:
+    """Returns those of them that libpq knows; what the connection string says stands."""
+    ours = {**_NETWORK, "application_name": f"rowqueue {purpose} {settings.name}"[:63]}
     given = conninfo_to_dict(settings.dsn)
-    chosen: dict[str, Any] = {name: v for name, v in _NETWORK.items() if name not in given}
-    if "application_name" not in given:
-        chosen["application_name"] = f"rowqueue {purpose} {settings.name}"[:63]
-    if settings.pooler:
-        chosen["prepare_threshold"] = None
-    return {"autocommit": True, **chosen}
+    return {name: value for name, value in ours.items() if name not in given}
+
+
+def _session_settings(
+    settings: Settings, lock_wait_ms: int
+) -> tuple[LiteralString, Sequence[list[str]]]:
+    """Returns the statement that makes a new session fit for a worker, and its parameters.
+
+    (Behind a transaction pooler these would leak to other clients, so there it is not sent.)
+    """
+    given = conninfo_to_dict(settings.dsn)
+    values = {"lock_timeout": lock_wait_ms} | {
+        theirs: _NETWORK[ours] for ours, theirs in _NETWORK_OF_SERVER.items() if ours not in given
+    }
+    return (
+        "select set_config(s.name, s.value, false)"
+        " from unnest(%s::text[], %s::text[]) as s(name, value)",
+        [list(values), [str(value) for value in values.values()]],
+    )
+
+
+class _LineConnection(psycopg.AsyncConnection[Any]):
+    """A connection that the watchdog sees waiting for the server."""
+
+    line: Line | None = None
+
+    async def wait(self, gen: PQGen[Result], *args: Any, **kwargs: Any) -> Result:
+        """Waits as psycopg does."""
+        if self.line is None:
+            return await super().wait(gen, *args, **kwargs)
+        self.line.waits()
+        try:
+            return await super().wait(gen, *args, **kwargs)
+        finally:
+            self.line.has_waited()
 
 
 class Line:
     """One of the worker's connections on the event loop; opened when it is asked for."""
 
-    def __init__(self, settings: Settings, purpose: str) -> None:
+    def __init__(self, settings: Settings, purpose: str, watchdog: Watchdog) -> None:
         self._settings = settings
+        self._watchdog = watchdog
+        self._other_end = f"the database on the {purpose} connection"
         self.purpose = purpose
-        self._connection: AsyncConnection | None = None
+        self._connection: _LineConnection | None = None
+
+    def waits(self) -> None:
+        """Notes that an answer is due, or, while it listens, the end of the polling interval."""
+        self._watchdog.sign(self._other_end, more=self._settings.poll_interval.total_seconds())
+
+    def has_waited(self) -> None:
+        """Notes that it came."""
+        self._watchdog.rest(self._other_end)
 
     async def connection(self) -> AsyncConnection:
         """Returns the open connection, or a new one after a loss.
@@ -108,12 +166,15 @@ class Line:
         """
         if self._connection is None or self._connection.closed:
             self._connection = None
-            connection = await psycopg.AsyncConnection.connect(
+            connection = await _LineConnection.connect(
                 self._settings.dsn, **_options(self._settings, self.purpose)
             )
+            connection.line = self
             try:
                 if not self._settings.pooler:
-                    await connection.execute(_LOCK_WAIT, [str(_LONGEST_LOCK_WAIT_MS)])
+                    await connection.execute(
+                        *_session_settings(self._settings, _LONGEST_LOCK_WAIT_MS)
+                    )
                     await self._greet(connection)
             except BaseException:
                 await connection.close()
@@ -132,7 +193,26 @@ class Line:
 
 
 class ListeningLine(Line):
-    """A connection that hears when jobs are enqueued."""
+    """A connection that claims, and that hears when jobs are enqueued."""
+
+    async def connection(self) -> AsyncConnection:
+        """Does the same, and shows that there are still attempts to claim."""
+        self.show_claims()
+        return await super().connection()
+
+    def waits(self) -> None:
+        """Does the same; and until the answer comes, no other claim can be made."""
+        super().waits()
+        self._watchdog.rest(CLAIMS)
+
+    def has_waited(self) -> None:
+        """Does the same; and now the next claim can be made."""
+        super().has_waited()
+        self.show_claims()
+
+    def show_claims(self) -> None:
+        """Notes that the next attempt to claim is due at the end of the polling interval."""
+        self._watchdog.sign(CLAIMS, more=self._settings.poll_interval.total_seconds())
 
     async def _greet(self, connection: AsyncConnection) -> None:
         await connection.execute("listen rowqueue")

@@ -18,8 +18,9 @@ from rowqueue import calls, client
 from rowqueue.calls import Call
 from rowqueue.errors import NotStorable, RowqueueError
 from rowqueue.worker.batch import progress_call, run_each_async
-from rowqueue.worker.connect import AsyncConnection, Line, Outages
+from rowqueue.worker.connect import AsyncConnection, Line
 from rowqueue.worker.job import Job
+from rowqueue.worker.outages import Outages
 from rowqueue.worker.outcome import Completed, Failed, Outcome, Released, Settled, describe
 
 logger = logging.getLogger("rowqueue")
@@ -59,6 +60,7 @@ class Finisher:
         self._due: list[Ended] = []
         self._sending: list[Ended] = []
         self._tries: dict[int, int] = {}
+        self._refusal: psycopg.Error | None = None
         self._arrived = asyncio.Event()
         self._sent = asyncio.Event()
         self._empty = asyncio.Event()
@@ -101,7 +103,10 @@ class Finisher:
                 under_load = len(self._sending) > 1
                 self._sending = []
                 self._sent.set()
-                if under_load and len(self._due) < _ENOUGH:
+                if self._refusal:
+                    await asyncio.sleep(self._outages.delay(self._line.purpose, self._refusal))
+                    self._refusal = None
+                elif under_load and len(self._due) < _ENOUGH:
                     await asyncio.sleep(_PAUSE)
             self._arrived.clear()
             self._empty.set()
@@ -162,7 +167,7 @@ class Finisher:
             await self._write_each(connection, ended)  # one of them spoils it for all
             return
         for job, _ in ended:
-            if job.id in lost:
+            if lost and job.id in lost:
                 self._forget(job, "lost its lease or has a result that cannot be stored")
             else:
                 self._forget(job, "completed", logging.DEBUG)
@@ -182,7 +187,15 @@ class Finisher:
         if isinstance(outcome, Completed) and isinstance(error, NotStorable | psycopg.DataError):
             self.add(job, Failed(describe(error)))
         elif isinstance(error, RowqueueError):
-            self._forget(job, f"has nothing to report any more: {error}")
+            self._forget(job, f"has nothing to report any more: {describe(error)}")
+        elif isinstance(error, psycopg.OperationalError) and not isinstance(
+            error, psycopg.errors.LockNotAvailable
+        ):
+            # No room, a statement_timeout, a serialization failure: not the job's doing. It is
+            # tried for as long as its lease lives, with pauses.
+            self._tries.pop(job.token)
+            self._refusal = error
+            self.add(job, outcome)
         elif tries < _TRIES:
             self.add(job, outcome)
         else:
@@ -191,7 +204,8 @@ class Finisher:
     def _forget(self, job: Job, words: str, level: int = logging.INFO) -> None:
         logger.log(level, "%s %s", job.id, words)
         self._held.pop(job.token, None)
-        self._tries.pop(job.token, None)
+        if self._tries:
+            self._tries.pop(job.token, None)
 
 
 def _lock_order(job: Job) -> UUID:

@@ -6,24 +6,22 @@ neighbours time, not their leases.
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import psycopg
 
 from rowqueue import calls, client
 from rowqueue.errors import RowqueueError
 from rowqueue.worker.batch import progress_call, run_each
-from rowqueue.worker.connect import Outages, connect
+from rowqueue.worker.connect import Connection, connect
 from rowqueue.worker.job import Job
+from rowqueue.worker.outages import Outages
 from rowqueue.worker.settings import Settings
-
-logger = logging.getLogger("rowqueue")
+from rowqueue.worker.watchdog import Watchdog
 
 _STEP = 0.25
 """Seconds between two looks: progress is written four times a second at most."""
@@ -32,7 +30,10 @@ _LAST_STEP = 2.0
 """Seconds to wait for the thread at the end."""
 
 _REPORTS_A_STEP = 200
-_TICK_BUSY = 1.0
+
+_TICK_BUSY = 0.7
+"""Seconds between two ticks while jobs run, here or elsewhere: a dead worker is soon missed."""
+
 _TICK_IDLE = 5.0
 
 _TICK_SHARED = timedelta(milliseconds=200)
@@ -44,7 +45,7 @@ _TICK_NOW = 2000
 A tick raises the floors, and what has been claimed since is what a claim has to walk over.
 """
 
-Connection = psycopg.Connection[Any]
+_THREAD = "the heartbeat's thread"
 
 
 class Heartbeat:
@@ -61,6 +62,7 @@ class Heartbeat:
         held: dict[int, Job],
         notice: Callable[[Job, str], None],
         abort: Callable[[BaseException], None],
+        watchdog: Watchdog,
     ) -> None:
         """Starts nothing yet.
 
@@ -70,16 +72,19 @@ class Heartbeat:
             held: the jobs under lease, by token; others change it meanwhile.
             notice: called, on this thread, with a job and ``cancel`` or ``lost``.
             abort: called, on this thread, if the heartbeat itself breaks down.
+            watchdog: is shown that the thread goes on.
         """
         self._settings = settings
         self._outages = outages
         self._held = held
         self._notice = notice
         self._abort = abort
+        self._watchdog = watchdog
         self._period = settings.lease.total_seconds() / 3
         self._next_beat = time.monotonic() + self._period
         self._ticked_at = -math.inf
         self._ticked_token = 0
+        self._others_run = True
         self._locked: set[int] = set()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rowqueue-heartbeat", daemon=True)
@@ -91,22 +96,29 @@ class Heartbeat:
     def stop(self) -> None:
         """Ends the thread; one that is stuck in a dead connection is not waited for."""
         self._ending.set()
+        self._watchdog.rest(_THREAD)
         if self._thread.is_alive():
             self._thread.join(timeout=_LAST_STEP)
 
     def _run(self) -> None:
         try:
             while not self._ending.is_set():
+                self._show_life()
                 try:
-                    with connect(self._settings, "heartbeat") as connection:
+                    with connect(self._settings, "heartbeat", self._show_life) as connection:
                         self._work(connection)
                 except psycopg.Error as error:
                     self._ending.wait(self._outages.delay("heartbeat", error))
         except BaseException as error:
             self._abort(error)
 
+    def _show_life(self) -> None:
+        if not self._ending.is_set():
+            self._watchdog.sign(_THREAD)
+
     def _work(self, connection: Connection) -> None:
         while not self._ending.wait(min(_STEP, self._period)):
+            self._show_life()
             now = time.monotonic()
             if now >= self._next_beat:
                 self._extend_leases(connection, now)
@@ -164,16 +176,18 @@ class Heartbeat:
         newest = max(list(self._held), default=self._ticked_token)
         quiet_for = now - self._ticked_at
         if newest - self._ticked_token < _TICK_NOW and quiet_for < (
-            _TICK_BUSY if self._held else _TICK_IDLE
+            _TICK_BUSY if self._held or self._others_run else _TICK_IDLE
         ):
             return
         self._ticked_at, self._ticked_token = now, newest
         try:
-            client.run(connection, calls.tick_every(_TICK_SHARED))
+            done = client.run(connection, calls.tick_every(_TICK_SHARED))
         except psycopg.Error as error:
             if connection.closed:
                 raise
-            logger.warning("worker %s: tick: %s", self._settings.name, error)
+            self._outages.mention("tick", error)
+        else:
+            self._others_run = done is None or done.get("running", True)
 
     def _tell(self, job: Job, word: str) -> None:
         job.cancelled = True  # at once, even if the event loop is blocked

@@ -17,6 +17,9 @@ from rowqueue.calls import Call, complete
 
 Number = int | float | Decimal
 
+# What Postgres writes has no space around it, which `json.loads` would look for.
+_decode = json.JSONDecoder().raw_decode
+
 
 class Report(NamedTuple):
     """How far a handler says it is."""
@@ -120,7 +123,7 @@ class Job:
             ValueError, RecursionError: it is JSON that Python cannot decode.
         """
         if self._payload_json is not None:
-            self._payload = json.loads(self._payload_json)
+            self._payload, _ = _decode(self._payload_json)
             self._payload_json = None
         return self._payload
 

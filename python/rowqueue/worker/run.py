@@ -107,17 +107,20 @@ class Runner:
             handler = self._handlers.get(job.job_type)
             if handler is not None and handler.mode is Mode.COROUTINE:
                 return True
-            self.waiting.popleft()
             if handler is None:
-                self._pass_over(job)
+                self._pass_over(self.waiting.popleft())
             else:
-                self._begin(job, handler)
+                self._begin(self._next(), handler)
                 perform_it = perform if handler.mode is Mode.THREAD else self._children.perform
                 self._threads.start(job, handler.function, perform_it)
         return False
 
-    def _begin(self, job: Job, handler: Handler) -> Attempt:
+    def _next(self) -> Job:
+        job = self.waiting.popleft()
         logger.debug("%s started: %s, attempt %d", job.id, job.job_type, job.attempts)
+        return job
+
+    def _begin(self, job: Job, handler: Handler) -> Attempt:
         attempt = self.running[job.token] = Attempt(job, handler)
         return attempt
 
@@ -138,7 +141,8 @@ class Runner:
     async def _work_through(self) -> None:
         """Runs coroutines one after another; while one has to wait, other tasks go on.
 
-        So jobs start in the order of the claim, and those that never wait share a few tasks.
+        So jobs start in the order of the claim, and those that never wait share a few tasks. To
+        the rest of the worker, an attempt exists once it waits: nobody could look at it earlier.
         """
         task = asyncio.current_task()
         assert task is not None
@@ -146,25 +150,36 @@ class Runner:
         for _ in range(_IN_A_ROW):
             if not self._coroutine_is_next():
                 return
-            job = self.waiting.popleft()
-            attempt = self._begin(job, self._handlers[job.job_type])
-            attempt.task = task
-            self._start_waiting()
-            self._settle(job, await self._attend(attempt))
+            job = self._next()
+            handler = self._handlers[job.job_type]
+            attempt: Attempt | None = None
+            try:
+                steps = InOwnContext(handler.function(job))
+                if steps.begin():
+                    value = steps.result
+                else:
+                    attempt = self._begin(job, handler)
+                    attempt.task = task
+                    self._start_waiting()
+                    value = await steps
+                outcome: Outcome = of_return(job, value)
+            except BaseException as error:
+                attempt = attempt or self._begin(job, handler)
+                outcome = self._of_error(attempt, error)
+            if attempt is None:
+                self._end(job, outcome)
+            else:
+                self._settle(job, outcome)
             if task.cancelling():  # no other job is to be cancelled with it
                 break
         self._start_waiting()
 
-    async def _attend(self, attempt: Attempt) -> Outcome:
-        job = attempt.job
-        try:
-            return of_return(job, await InOwnContext(attempt.handler.function(job)))
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):  # meant for the process, not for the job
-                self._abort(error)
-            elif attempt.stopped is None and _is_cancelled_from_outside(error):
-                attempt.stopped = Stop.SHUTDOWN  # by the end of the event loop, most likely
-            return of_error(job, error)
+    def _of_error(self, attempt: Attempt, error: BaseException) -> Outcome:
+        if isinstance(error, KeyboardInterrupt):  # meant for the process, not for the job
+            self._abort(error)
+        elif attempt.stopped is None and _is_cancelled_from_outside(error):
+            attempt.stopped = Stop.SHUTDOWN  # by the end of the event loop, most likely
+        return of_error(attempt.job, error)
 
     def _settle_elsewhere(self, job: Job, outcome: Outcome | None) -> None:
         self._settle(job, outcome)
@@ -173,9 +188,12 @@ class Runner:
     def _settle(self, job: Job, outcome: Outcome | None) -> None:
         attempt = self.running.pop(job.token, None)
         if attempt is not None:  # else it was given up before
-            self._finisher.add(job, attempt.verdict(outcome))
-            self.ended += 1
-            self.changed.set()
+            self._end(job, attempt.verdict(outcome))
+
+    def _end(self, job: Job, outcome: Outcome) -> None:
+        self._finisher.add(job, outcome)
+        self.ended += 1
+        self.changed.set()
 
     def give_back(self, job: Job, *, delay: timedelta = timedelta(0)) -> None:
         """Releases a job that has not started."""

@@ -32,7 +32,8 @@ class Settings:
     cancel_grace: timedelta
     unknown_delay: timedelta
     max_abandoned_threads: int
-    pooler: bool
+    pooler: bool | None
+    watchdog: timedelta | None
 
     def __post_init__(self) -> None:
         if isinstance(self.queues, str) or not 1 <= len(self.queues) <= 100:
@@ -49,6 +50,8 @@ class Settings:
             raise ValueError("poll_interval must be more than nothing")
         if self.max_abandoned_threads < 0:
             raise ValueError("max_abandoned_threads must not be negative")
+        if self.watchdog is not None and self.watchdog < timedelta(milliseconds=100):
+            raise ValueError("watchdog must be at least 100 milliseconds, or None")
         for name in ("shutdown_grace", "cancel_grace", "unknown_delay"):
             if getattr(self, name) < timedelta(0):
                 raise ValueError(f"{name} must not be negative")

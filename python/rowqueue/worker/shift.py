@@ -11,21 +11,34 @@ from typing import Any
 from rowqueue import calls, client
 from rowqueue.worker.attempt import Stop
 from rowqueue.worker.claim import Claimer
-from rowqueue.worker.connect import Line, ListeningLine, Outages
+from rowqueue.worker.connect import CLAIMS, Line, ListeningLine
 from rowqueue.worker.finish import Finisher
-from rowqueue.worker.handlers import Handler
+from rowqueue.worker.handlers import Handler, Mode
 from rowqueue.worker.heartbeat import Heartbeat
 from rowqueue.worker.job import Job
 from rowqueue.worker.limits import Limits
 from rowqueue.worker.lull import StopSignal
+from rowqueue.worker.outages import Outages
 from rowqueue.worker.run import STOP_GRACE, Runner
 from rowqueue.worker.settings import Settings
 from rowqueue.worker.threads import TooManyAbandonedThreads
+from rowqueue.worker.watchdog import Watchdog
 
 logger = logging.getLogger("rowqueue")
 
-_LAST_WRITES = 10.0
-"""Seconds at the end for the database to take the last outcomes, should it be out of reach."""
+_LAST_WRITES = 2.0
+"""Seconds beyond the grace for a database that is out of reach to take the last outcomes."""
+
+_LEAST_GRACE = 0.25
+"""Seconds for what was cancelled to clear up, even without a grace."""
+
+_OVERTIME = 10.0
+"""Seconds beyond the grace after which an end that doesn't come is brought about."""
+
+_FAREWELL = 2.0
+"""The same, after all has been written: handlers that were left to themselves may not let go."""
+
+_END = "the shutdown"
 
 
 class Shift:
@@ -40,8 +53,9 @@ class Shift:
         self._asked_to_stop = False
         outages = Outages(settings.name)
         held: dict[int, Job] = {}
-        self._claim_line = ListeningLine(settings, "claim")
-        self._finish_line = Line(settings, "finish")
+        self.watchdog = Watchdog(settings.name, settings.watchdog)
+        self._claim_line = ListeningLine(settings, "claim", self.watchdog)
+        self._finish_line = Line(settings, "finish", self.watchdog)
         self._finisher = Finisher(self._finish_line, outages, held)
         self._runner = Runner(settings, handlers, self._finisher, self.abort)
         self._limits = Limits(self._runner)
@@ -54,10 +68,12 @@ class Shift:
             held,
             lambda job, word: self._from_thread(self._runner.notice, job, word),
             lambda error: self._from_thread(self.abort, error),
+            self.watchdog,
         )
 
     def stop(self) -> None:
         """Ends the shift: nothing more is begun, what runs has its grace. From any thread."""
+        self._watch_end()  # at once: the event loop may be blocked
         self._from_thread(self._stop_as_asked)
 
     def _stop_as_asked(self) -> None:
@@ -68,6 +84,17 @@ class Shift:
         """Ends the shift, which then raises `error`."""
         self._error = self._error or error
         self._begin_no_more()
+
+    def _watch_end(self) -> None:
+        within = self._settings.shutdown_grace.total_seconds() + _OVERTIME
+        self.watchdog.sign(_END, within=within)
+
+    def _turn(self) -> None:
+        """Tells the watchdog, at a turn of the loop, whether there should be claims."""
+        if self._stop.is_set():
+            self.watchdog.rest(CLAIMS)
+        elif self._runner.load or self._finisher.unwritten:
+            self._claim_line.show_claims()
 
     def _begin_no_more(self) -> None:
         self._stop.set()
@@ -86,6 +113,7 @@ class Shift:
             TooManyAbandonedThreads: the process should be replaced.
         """
         grace = self._settings.shutdown_grace.total_seconds()
+        self.watchdog.start(self._turn)
         try:
             await self._greet()
             self._heartbeat.start()
@@ -103,6 +131,7 @@ class Shift:
                 self._finishing.cancel()
         finally:
             await self._close()
+            self.watchdog.sign(_END, within=_FAREWELL)
         if self._error is not None and not (
             # Who wanted an end wants no replacement.
             self._asked_to_stop and isinstance(self._error, TooManyAbandonedThreads)
@@ -122,8 +151,8 @@ class Shift:
 
     async def _greet(self) -> None:
         settings = self._settings
-        connection = await self._claim_line.connection()
         await self._finish_line.connection()
+        connection = await self._claim_line.connection()
         version = await client.run_async(connection, calls.version())
         logger.info(
             "worker %s starting: queues %s, concurrency %d, polling every %d ms, schema %s",
@@ -133,35 +162,56 @@ class Shift:
             settings.poll_interval.total_seconds() * 1000,
             version,
         )
+        if settings.pooler:
+            logger.info(
+                "worker %s: a pooler in transaction mode stands in between: LISTEN hears nothing"
+                " there, so that polling finds jobs",
+                settings.name,
+            )
 
     async def _wind_up(self, claiming: asyncio.Task[None], grace: float) -> None:
         """Sees through what is under way, and gives back the rest."""
-        runner = self._runner
+        runner, settings = self._runner, self._settings
         self._begin_no_more()
-        await asyncio.gather(claiming, return_exceptions=True)
+        self._watch_end()
         if runner.running:
             logger.info(
                 "worker %s stopping: %d jobs have %g s to end",
-                self._settings.name,
+                settings.name,
                 len(runner.running),
                 grace,
             )
-        await _at_most(grace, runner.idle())
-        for attempt in list(runner.running.values()):
-            runner.stop(attempt, Stop.SHUTDOWN)
-        await _at_most(STOP_GRACE, runner.idle())
+        clearing_up = max(_LEAST_GRACE, min(STOP_GRACE, grace / 5))
+        end = self._loop.time() + max(grace, clearing_up)
+        all_done = asyncio.create_task(self._all_done(claiming))
+        await asyncio.wait({all_done}, timeout=max(0, grace - clearing_up))
+        self._stop_running(Mode.COROUTINE)
+        await asyncio.wait({all_done}, timeout=end - self._loop.time())
+        self._stop_running(Mode.THREAD, Mode.PROCESS)
+        await asyncio.wait({all_done}, timeout=_LEAST_GRACE if runner.running else 0)
         for attempt in list(runner.running.values()):
             runner.give_up(attempt)
+        all_done.cancel()  # a claim may hang on a database that has fallen silent
         if self._finishing.done():  # it was cancelled, along with everything else
             await self._finish_line.close()
             self._finishing = self._in_background(self._finisher.run())
-        await _at_most(_LAST_WRITES, self._finisher.flushed())
+        await _at_most(max(_LAST_WRITES, end - self._loop.time()), self._finisher.flushed())
         if self._finisher.unwritten:
             logger.error(
                 "worker %s: %d outcomes could not be written; those jobs will run again",
-                self._settings.name,
+                settings.name,
                 self._finisher.unwritten,
             )
+
+    async def _all_done(self, claiming: asyncio.Task[None]) -> None:
+        """Returns once no claim is under way and no job is here."""
+        await asyncio.gather(claiming, return_exceptions=True)
+        await self._runner.idle()
+
+    def _stop_running(self, *modes: Mode) -> None:
+        for attempt in list(self._runner.running.values()):
+            if attempt.handler.mode in modes:
+                self._runner.stop(attempt, Stop.SHUTDOWN)
 
     async def _close(self) -> None:
         await asyncio.to_thread(self._heartbeat.stop)

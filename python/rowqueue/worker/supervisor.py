@@ -16,6 +16,7 @@ import psycopg
 from rowqueue.worker.signals import SIGNALS
 from rowqueue.worker.target import TargetError, find_worker
 from rowqueue.worker.threads import TooManyAbandonedThreads
+from rowqueue.worker.watchdog import guard_interpreter
 from rowqueue.worker.worker import Worker
 
 logger = logging.getLogger("rowqueue")
@@ -47,7 +48,8 @@ def supervise(target: str, processes: int = 1, burst: bool = False, dsn: str | N
 
     Returns:
         An exit code: 0 done, 2 there is no such worker, 3 the database is out of reach; 128 and
-        the signal's number after a second SIGTERM or SIGINT.
+        the signal's number after a second SIGTERM or SIGINT. (A worker that has come to a
+        standstill ends its process with 70.)
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s [%(name)s] %(message)s")
     try:
@@ -64,6 +66,8 @@ def supervise(target: str, processes: int = 1, burst: bool = False, dsn: str | N
 def _work(worker: Worker, *, burst: bool) -> int:
     if leash := os.environ.get(_LEASH):
         threading.Thread(target=_heel, args=(worker, int(leash)), daemon=True).start()
+    if worker.watchdog is not None:
+        guard_interpreter(worker.watchdog)
     try:
         worker.run(burst=burst)
     except ValueError as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
+from rowqueue.worker.connect import with_pooler_known
 from rowqueue.worker.handlers import Function, Handler, mode_of
 from rowqueue.worker.settings import Settings, default_name
 from rowqueue.worker.shift import Shift
@@ -53,7 +55,8 @@ class Worker:
         cancel_grace: timedelta = timedelta(seconds=10),
         unknown_delay: timedelta = timedelta(seconds=30),
         max_abandoned_threads: int = 10,
-        pooler: bool = False,
+        pooler: bool | None = None,
+        watchdog: timedelta | None = timedelta(minutes=2),
     ) -> None:
         """Describes a worker; nothing is connected yet.
 
@@ -67,7 +70,8 @@ class Worker:
             poll_interval: how often to look for jobs when no notification comes.
             prefetch: the most jobs to claim ahead of the handlers. How many really are depends
                 on how fast these are; 0 claims none ahead.
-            shutdown_grace: how long running handlers may go on after a stop.
+            shutdown_grace: how long running handlers may go on after a stop. Coroutines are
+                cancelled when a fifth of it is left, 5 seconds at the most, to clear up.
             cancel_grace: how long a handler may go on after its job was cancelled, before its
                 coroutine is cancelled or its process killed.
             unknown_delay: for how long a job is given back whose type has no handler here.
@@ -75,6 +79,10 @@ class Worker:
                 worker winds up and `run` raises.
             pooler: whether a transaction pooler such as PgBouncer stands between. Then nothing
                 is prepared, and polling alone finds jobs, for notifications don't come through.
+                If left out, the worker finds out when it starts.
+            watchdog: after how long without headway the process is ended, with exit code 70 and
+                a line that says what hangs: an event loop that is blocked, a database that
+                doesn't answer. None never ends it.
 
         Raises:
             ValueError: an argument is out of range.
@@ -94,9 +102,12 @@ class Worker:
             unknown_delay=unknown_delay,
             max_abandoned_threads=max_abandoned_threads,
             pooler=pooler,
+            watchdog=watchdog,
         )
         self._handlers: dict[str, Handler] = {}
         self._shift: Shift | None = None
+        self._running = False
+        self._stop_asked = False
 
     def handler(self, job_type: str, *, process: bool = False) -> Callable[[Given], Given]:
         """Registers the function below it as the handler of a job type.
@@ -139,8 +150,9 @@ class Worker:
                 connections are opened again.
             TooManyAbandonedThreads: this process should be replaced.
         """
-        with stop_on_signal(self.stop):
-            asyncio.run(self.run_async(burst=burst))
+        self._stop_asked = False
+        with stop_on_signal(self.stop), ExitStack() as afterwards:
+            asyncio.run(self._work(burst, afterwards))
 
     async def run_async(self, *, burst: bool = False) -> None:
         """Does what `run` does, inside a running event loop and without minding signals.
@@ -148,23 +160,39 @@ class Worker:
         When the task that awaits it is cancelled, running handlers are stopped without a grace
         and their jobs released.
         """
-        if self._shift is not None:
+        self._stop_asked = False
+        with ExitStack() as afterwards:
+            await self._work(burst, afterwards)
+
+    async def _work(self, burst: bool, afterwards: ExitStack) -> None:
+        """Works, under the eyes of a watchdog that stays until the stack is closed."""
+        if self._running:
             raise RuntimeError("this worker is running already")
         for handler in self._handlers.values():
             handler.check()
-        shift = self._shift = Shift(
-            replace(self._settings, dsn=self._where(), name=self._name or default_name()),
-            dict(self._handlers),
-        )
+        self._running = True
         try:
+            settings = await with_pooler_known(
+                replace(self._settings, dsn=self._where(), name=self._name or default_name())
+            )
+            shift = self._shift = Shift(settings, dict(self._handlers))
+            afterwards.callback(shift.watchdog.stop)
+            if self._stop_asked:  # while it was on its way
+                shift.stop()
             await shift.work(burst=burst)
         finally:
             self._shift = None
+            self._running = False
+
+    @property
+    def watchdog(self) -> timedelta | None:
+        """After how long without headway its process is ended, if it is."""
+        return self._settings.watchdog
 
     @property
     def running(self) -> bool:
         """Whether it is at work, or winding up."""
-        return self._shift is not None
+        return self._running
 
     def stop(self) -> None:
         """Lets running handlers end within `shutdown_grace`, and then `run` return.
@@ -172,6 +200,7 @@ class Worker:
         Jobs that have not started, or are not done by then, are released: their attempt is not
         used up. It may be called from any thread, and does nothing when the worker isn't running.
         """
+        self._stop_asked = True
         if (shift := self._shift) is not None:
             shift.stop()
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from rowqueue.benchmark.facts import Facts
-from rowqueue.benchmark.findings import checkpoints, connections, durability, horizon, queue, vacuum
+from rowqueue.benchmark.findings import (
+    checkpoints,
+    connections,
+    database,
+    durability,
+    horizon,
+    queue,
+)
 from rowqueue.benchmark.findings.finding import Finding, Judge, Level
 
 __all__ = ["JUDGES", "Finding", "Level", "judge"]
 
 JUDGES: tuple[Judge, ...] = (
+    *database.JUDGES,
     *durability.JUDGES,
     *checkpoints.JUDGES,
-    *vacuum.JUDGES,
     *horizon.JUDGES,
     *queue.JUDGES,
     *connections.JUDGES,

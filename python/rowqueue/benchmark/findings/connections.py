@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rowqueue.benchmark.facts import Facts
 from rowqueue.benchmark.findings.finding import Finding, Judge, Level, fine, set_to, shown
-from rowqueue.benchmark.place import Pooler
+from rowqueue.pooler import Pooler
 
 _FAR = 5.0
 _SLOW_DISK = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from rowqueue.benchmark.facts import Facts, Holder, Slot
+from rowqueue.benchmark.facts import Facts, Holder
 from rowqueue.benchmark.findings.finding import Finding, Judge, Level, fine
 from rowqueue.text import clean
 
@@ -51,59 +51,6 @@ def transactions(facts: Facts) -> Iterator[Finding]:
             " Claims then walk over what autovacuum has not cleared away yet.",
             _end(holder),
         )
-
-
-def prepared(facts: Facts) -> Iterator[Finding]:
-    """Prepared transactions outlive their session, and a restart."""
-    name = "prepared transaction"
-    before = {one.gid for one in facts.before.prepared}
-    old = [one for one in facts.after.prepared if one.held_for >= _OLD or one.gid in before]
-    if not old:
-        yield fine(name, "no prepared transaction")
-    for one in old:
-        gid = one.gid.replace("'", "''")
-        yield Finding(
-            name,
-            Level.BAD,
-            f"{clean(one.gid)} of {clean(one.user)} in database {clean(one.database)},"
-            f" for {_words(one.held_for)}",
-            "Until somebody finishes it, and a restart does not, no row that has died since can be"
-            " cleared away, and floors can't rise: claims walk over those rows.",
-            f"rollback prepared '{clean(gid)}';",
-        )
-
-
-def slots(facts: Facts) -> Iterator[Finding]:
-    """Replication slots keep rows for a replica's queries, and log for one that is gone."""
-    name = "replication slot"
-    before = {slot.name: slot for slot in facts.before.slots}
-    blamed = [
-        finding
-        for slot in facts.after.slots
-        if (finding := _judge_slot(name, slot, before.get(slot.name))) is not None
-    ]
-    yield from blamed or [fine(name, "no replication slot in the way")]
-
-
-def _judge_slot(name: str, slot: Slot, before: Slot | None) -> Finding | None:
-    if not slot.active:
-        return Finding(
-            name,
-            Level.WARN,
-            f"slot {slot.name} has no consumer",
-            "The server keeps all log since it was last read, and the rows that it may still need,"
-            " until the disk is full.",
-            f"select pg_drop_replication_slot('{slot.name}');",
-        )
-    if slot.xmin and before is not None and slot.xmin == before.xmin:
-        return Finding(
-            name,
-            Level.WARN,
-            f"slot {slot.name}: a query on a replica holds a snapshot",
-            f"The replica has hot_standby_feedback on. {_READS}",
-            "alter system set hot_standby_feedback = off; -- on the replica, then reload",
-        )
-    return None
 
 
 def _old(facts: Facts, holders: Sequence[Holder]) -> list[tuple[Holder, timedelta]]:
@@ -157,4 +104,4 @@ def _words(age: timedelta) -> str:
     return f"{seconds // 3600} hours" if seconds < 172_800 else f"{seconds // 86_400} days"
 
 
-JUDGES: tuple[Judge, ...] = (snapshots, transactions, prepared, slots)
+JUDGES: tuple[Judge, ...] = (snapshots, transactions)

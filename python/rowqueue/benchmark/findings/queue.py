@@ -62,7 +62,7 @@ def ticks(facts: Facts) -> Iterator[Finding]:
         yield fine(name, "tick() is called by workers")
     elif last is not None and last <= _TICKED_LATELY:
         yield fine(name, "tick() is called")
-    elif facts.before.below_floor is None:
+    elif not facts.before.sees_ticks:
         yield fine(name, "who calls tick() is hidden from this user")
     else:
         ago = "never been called" if last is None else f"not been called for {_minutes(last)}"
@@ -75,26 +75,9 @@ def ticks(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def below_floor(facts: Facts) -> Iterator[Finding]:
-    """Jobs that a claim did not see at first."""
-    name = "below floor"
-    count = facts.after.below_floor
-    if not count:
-        seen = "hidden from this user" if count is None else "0"
-        yield fine(name, f"jobs below a floor: {seen}")
-        return
-    yield Finding(
-        name,
-        Level.WARN,
-        f"jobs found below a floor, ever: {count:,}",
-        "Each one waited some seconds longer than it should. Somebody has changed queue, priority"
-        " or ticket by hand; if not, it is a defect: please report it.",
-    )
-
-
 def _minutes(age: timedelta) -> str:
     minutes = int(age.total_seconds() // 60)
     return f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"
 
 
-JUDGES: tuple[Judge, ...] = (schema, notifications, ticks, below_floor)
+JUDGES: tuple[Judge, ...] = (schema, notifications, ticks)

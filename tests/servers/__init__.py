@@ -1,0 +1,1 @@
+"""Faults of the servers: failover, poolers, full disks, limits, copies, damage."""
