@@ -6,6 +6,8 @@ create table if not exists rowqueue.error_codes (
     constraint error_codes_pkey primary key (code)
 );
 
+revoke all on table rowqueue.error_codes from public;
+
 comment on table rowqueue.error_codes is 'Every SQLSTATE that a function of rowqueue raises by itself. Codes are stable; messages are not.';
 comment on column rowqueue.error_codes.code is 'The SQLSTATE, five characters.';
 comment on column rowqueue.error_codes.name is 'A name for it, as the Python exception classes use it.';

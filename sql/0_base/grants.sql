@@ -6,6 +6,8 @@ create table if not exists rowqueue.grants (
     constraint grants_pkey primary key (privilege, role)
 );
 
+revoke all on table rowqueue.grants from public;
+
 comment on table rowqueue.grants is
 'What each role of rowqueue may do. Written at installation; rowqueue.grant_roles() turns it into GRANTs.';
 comment on column rowqueue.grants.privilege is 'What stands between GRANT and TO, such as "execute on function rowqueue.enqueue".';

@@ -1,0 +1,1 @@
+"""What others' tools say of the SQL, the migrations and the dependencies: see `__main__`."""
