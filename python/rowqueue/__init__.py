@@ -7,6 +7,7 @@ handlers for the jobs (`Worker`); it decides nothing that the database does not 
 from rowqueue import errors
 from rowqueue.client import AsyncQueue, Queue
 from rowqueue.errors import (
+    IdentityUnconfirmed,
     InvalidArgument,
     JobNotFound,
     KeyConflict,
@@ -17,7 +18,7 @@ from rowqueue.errors import (
     RowqueueError,
     WrongState,
 )
-from rowqueue.jobs import ClaimedJob, Enqueued, JobRow, NewJob, Outcome, QueueHealth
+from rowqueue.jobs import ClaimedJob, Enqueued, Finding, JobRow, NewJob, Outcome, QueueHealth
 from rowqueue.jsontext import JsonText
 from rowqueue.worker import Job, Worker
 
@@ -25,6 +26,8 @@ __all__ = [
     "AsyncQueue",
     "ClaimedJob",
     "Enqueued",
+    "Finding",
+    "IdentityUnconfirmed",
     "InvalidArgument",
     "Job",
     "JobNotFound",

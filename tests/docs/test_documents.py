@@ -12,7 +12,7 @@ from psycopg import sql
 from docs.markdown import DOCUMENTS, ROOT, blocks
 from docs.reader import Reader
 
-LANGUAGES = {"sql", "python", "sh", "console", "json", "text", "crontab", "ini"}
+LANGUAGES = {"sql", "python", "sh", "console", "json", "text", "crontab", "ini", "conf"}
 WITH_BLOCKS = [document for document in DOCUMENTS if blocks(document)]
 INSTALLING = ROOT / "docs" / "operations.md"
 

@@ -106,7 +106,8 @@ async def coroutine(job: Job) -> None:
 
 
 async def stubborn(job: Job) -> None:
-    """Never ends, whatever anybody does."""
+    """Never ends, whatever anybody does. Its progress tells that it has begun."""
+    job.report_progress(1)
     while True:
         try:
             await asyncio.Event().wait()

@@ -39,7 +39,7 @@ def test_a_handler_that_never_lets_go_keeps_neither_its_job_nor_the_process(
 ) -> None:
     stuck = enqueue(db, "stubborn")
     with worker_at_work(dsn, "worker") as process:
-        until(db, stuck, "running")
+        eventually(lambda: job(db, stuck).progress)
         process.popen.terminate()
         began = time.monotonic()
         eventually(lambda: job(db, stuck).status == "pending")

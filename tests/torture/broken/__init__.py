@@ -1,0 +1,1 @@
+"""The product with one guard removed, and a small run that shows whether the checker notices."""
