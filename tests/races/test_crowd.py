@@ -22,6 +22,7 @@ JOBS = int(os.environ.get("ROWQUEUE_CROWD_JOBS", "3000"))
 FREQUENT_SWEEPS = Mutation(
     "tick sweeps every 100 ms",
     (Edit("6_maintain/tick.sql", "not between 0 and 4999", "not between 0 and 99"),),
+    harmless=True,
 )
 Db = psycopg.Connection[Any]
 

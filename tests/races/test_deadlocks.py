@@ -1,4 +1,7 @@
-"""Batches that lock the same jobs at the same time never deadlock: they lock in one order."""
+"""Batches that lock the same jobs at the same time never deadlock: they lock in one order.
+
+``make deadlocks`` makes a million batch calls.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,17 @@ from typing import Any
 import psycopg
 import pytest
 
+from races.batches import DEADLOCK, make_calls
 from races.mutation import Edit, Mutation
-from races.stage import Connect
+from races.stage import Connect, OpenSession
 from support.calls import claim, enqueue, rows, value
+from support.sessions import open_transaction
 
 Db = psycopg.Connection[Any]
 Held = list[tuple[Any, int]]
 SESSIONS = 4
 CALLS_A_SESSION = 80
 BATCH = 60
-DEADLOCK = "40P01"
 EXPECTED = {None, "RQ001", "RQ101", "RQ102"}
 ANY_ORDER = Mutation(
     "batches lock in the order they are given",
@@ -116,3 +120,37 @@ def test_no_call_deadlocks(db: Db, connect: Connect, analysed: str) -> None:
 def test_without_the_order_they_do(db: Db, connect: Connect) -> None:
     ANY_ORDER.apply(db)
     assert any(Mob(connect, seed).run()[DEADLOCK] for seed in range(10))
+
+
+def test_a_result_that_cannot_be_stored_leaves_the_order_as_it_is(
+    db: Db, connect: Connect, session: OpenSession
+) -> None:
+    """Its job is failed on its own; even so, the jobs are locked in the order of their ids."""
+    for _ in range(2):
+        enqueue(db)
+    first, second = sorted(claim(db, max_jobs=2), key=lambda job: job.id)
+    batch = {"ids": [second.id, first.id], "tokens": [second.token, first.token]}
+    holder, heartbeat, completer = connect(), session(), session()
+    with open_transaction(holder):
+        rows(holder, "extend_lease", job_id=first.id, token=first.token)
+        extended = heartbeat.start(
+            "select outcome from rowqueue.extend_leases(%(ids)s, %(tokens)s)", batch
+        )
+        assert extended.waits()
+        completed = completer.start(
+            "select outcome from rowqueue.complete_many("
+            "%(ids)s, %(tokens)s, array['1e400', '1']::jsonb[]) order by outcome",
+            batch,
+        )
+        assert completed.waits()
+    assert [row.outcome for row in extended.rows()] == ["extended", "extended"]
+    assert [row.outcome for row in completed.rows()] == ["completed", "lost"]
+
+
+def test_no_batch_call_in_a_loop_deadlocks(connect: Connect) -> None:
+    assert not make_calls(connect, 4000)
+
+
+def test_without_the_order_batches_in_a_loop_do(db: Db, connect: Connect) -> None:
+    ANY_ORDER.apply(db)
+    assert make_calls(connect, 100_000)[DEADLOCK]

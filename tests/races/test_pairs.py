@@ -1,15 +1,8 @@
-"""Every pair of calls on one job, at the same time and in both orders.
-
-One session makes a call in a transaction and leaves it open; another makes its own, which ends or
-waits; then the first one commits or rolls back. What comes of it (both answers and the whole row)
-must be what comes of the two calls one after the other, in one order or the other. The clock stands
-still, so that rows can be compared to the microsecond.
-"""
+"""Every pair of public functions on one job, at the same time and in both orders."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
 from itertools import product
 from typing import Any
 
@@ -17,31 +10,10 @@ import psycopg
 import pytest
 
 from races.mutation import Edit, Mutation
+from races.pairs import CALLS, NEVER_WAIT, STATES, Trial, oddity
 from races.stage import Stage
-from support.calls import claim_one, enqueue, rows, stored, value
+from support.calls import claim_one, enqueue, rows, stored
 
-CALLS = {
-    "claim": "select 'claimed' from rowqueue.claim_next('other', lease => '1 hour')",
-    "complete": """select rowqueue.complete(%(id)s, %(token)s, '{"by": "complete"}')""",
-    "fail": "select rowqueue.fail_with_backoff(%(id)s, %(token)s, 'it failed')",
-    "fail for good": "select rowqueue.fail_with_backoff(%(id)s, %(token)s, 'bad', retry => false)",
-    "release": "select rowqueue.release(%(id)s, %(token)s)",
-    "cancel": "select rowqueue.cancel(%(id)s, 'no longer needed')",
-    "reap": "select outcome from rowqueue.reap_stuck()",
-    "extend": "select rowqueue.extend_lease(%(id)s, %(token)s, '2 hours')",
-    "progress": "select rowqueue.report_progress(%(id)s, %(token)s, 5, 10, 'half')",
-    "retry": "select rowqueue.retry(%(id)s)",
-    "reset by hand": """
-        update rowqueue.jobs set status = 'pending', started_at = null
-        where id = %(id)s and status = 'running'
-        returning 'reset'
-    """,
-}
-# These pass over a row that another session holds, as if they had come when it was not there.
-NEVER_WAIT = {"claim", "reap"}
-# Of these, one at the most ends an attempt.
-ENDINGS = {"complete", "fail", "fail for good", "release", "reap", "reset by hand"}
-NOTHING: list[str] = []
 UNLOCKED_ATTEMPT = Mutation(
     "an attempt is ended without its row being locked",
     (Edit("5_finish/_lock_running.sql", "and j.status = 'running'\n    for update;", ";"),),
@@ -60,94 +32,19 @@ UNLOCKED_PROGRESS = Mutation(
     "progress is reported without a lock",
     (Edit("4_run/report_progress.sql", "and j.status = 'running'\n    for update;", ";"),),
 )
-STATES = ("pending", "running", "expired", "stopping", "superseded", "failed", "cancelled")
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What came of some calls: their answers, and the job's row."""
-
-    answers: tuple[Any, ...]
-    row: Any
-
-
-class Trial:
-    """Makes a job in some state, over and over, and calls on it."""
-
-    def __init__(self, stage: Stage, state: str) -> None:
-        self._db = stage.db
-        self._state = state
-        self._serial: dict[Sequence[str], Ended] = {}
-        self._first, self._second = stage.session(), stage.session()
-
-    def in_turn(self, *calls: str) -> Ended:
-        """What comes of calls that are made one after the other."""
-        if calls not in self._serial:
-            job = self._job()
-            answers = tuple(_answer(self._db, call, job) for call in calls)
-            self._serial[calls] = self._ended(answers, job)
-        return self._serial[calls]
-
-    def at_once(self, first: str, second: str, ending: str) -> Ended:
-        """What comes of two calls, the second made before the first one's transaction ends."""
-        job = self._job()
-        self._first.execute("begin")
-        one = _answer(self._first.connection, first, job)
-        answer = self._second.start(CALLS[second], job)
-        answer.waits()
-        self._first.execute(ending)
-        try:
-            other: Any = [row[0] for row in answer.rows()]
-        except psycopg.Error as error:
-            other = error.sqlstate
-        return self._ended((one, other), job)
-
-    def _job(self) -> dict[str, Any]:
-        job_id = enqueue(self._db)
-        job = claim_one(self._db)
-        held = {"job_id": job_id, "token": job.token}
-        match self._state:
-            case "pending":
-                rows(self._db, "release", **held)
-            case "expired":
-                self._db.execute(
-                    "update rowqueue.jobs set lease_until = rowqueue._now() - interval '1 second'"
-                )
-            case "stopping":
-                value(self._db, "cancel", job_id=job_id, reason="first reason")
-            case "superseded":
-                rows(self._db, "release", **held)
-                claim_one(self._db)
-            case "failed":
-                rows(self._db, "fail_with_backoff", **held, error="before", retry=False)
-            case "cancelled":
-                rows(self._db, "release", **held)
-                rows(self._db, "cancel", job_id=job_id)
-        return {"id": job_id, "token": job.token}
-
-    def _ended(self, answers: tuple[Any, ...], job: dict[str, Any]) -> Ended:
-        row = stored(self._db, job["id"])
-        self._db.execute("delete from rowqueue.jobs")
-        known = {None: None, job["token"]: "the token"}
-        return Ended(
-            answers,
-            row._replace(
-                id=None,
-                ticket=row.ticket is not None,
-                token=known.get(row.token, "a newer token"),
-            ),
-        )
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_two_calls_at_once_are_as_good_as_two_in_turn(stage: Stage, state: str) -> None:
     trial = Trial(stage, state)
+    # What does something, and what might be in somebody's way; a call that is refused is neither.
+    does = {call for call in CALLS if trial.in_turn(call).stored != trial.in_turn().stored}
     odd = [
-        oddity
+        found
         for first, second in product(CALLS, repeat=2)
-        if trial.in_turn(first).row != trial.in_turn().row  # It is not refused, and does something.
-        for ending in ("commit", "rollback")
-        if (oddity := _oddity(trial, first, second, ending))
+        if first in does | NEVER_WAIT
+        for ending in (("commit", "rollback") if first in does else ("commit",))
+        if (found := oddity(trial, first, second, ending))
     ]
     assert not odd, "\n".join(odd)
 
@@ -166,54 +63,22 @@ def test_without_a_lock_they_are_not(
     stage: Stage, mutation: Mutation, state: str, first: str, second: str
 ) -> None:
     mutation.apply(stage.db)
-    assert _oddity(Trial(stage, state), first, second, "commit")
+    assert oddity(Trial(stage, state), first, second, "commit")
 
 
-def _oddity(trial: Trial, first: str, second: str, ending: str) -> str | None:
-    """What is wrong with what comes of two calls, of which the first one's transaction ends so."""
-    alone, other = trial.in_turn(first), trial.in_turn(second)
-    if ending == "commit":
-        allowed = [trial.in_turn(first, second), _swapped(trial.in_turn(second, first))]
-        passed_over = Ended((*alone.answers, NOTHING), alone.row)
-    else:
-        allowed = [Ended(alone.answers + other.answers, other.row)]
-        passed_over = Ended((*alone.answers, NOTHING), trial.in_turn().row)
-    if second in NEVER_WAIT:
-        allowed.append(passed_over)
-
-    seen = trial.at_once(first, second, ending)
-    both_end_it = first != second and {first, second} <= ENDINGS and ending == "commit"
-    if both_end_it and _won(seen.answers[0]) and _won(seen.answers[1]):
-        return f"{first} and {second} both ended the attempt"
-    return None if seen in allowed else _report(first, second, ending, seen, allowed)
-
-
-def _won(answer: Any) -> bool:
-    return isinstance(answer, list) and answer != NOTHING
-
-
-def _answer(session: psycopg.Connection[Any], call: str, job: dict[str, Any]) -> Any:
-    """The first column of a call's answer, or its SQLSTATE."""
-    try:
-        return [row[0] for row in session.execute(CALLS[call], job).fetchall()]
-    except psycopg.Error as error:
-        return error.sqlstate
-
-
-def _swapped(ended: Ended) -> Ended:
-    return Ended(ended.answers[::-1], ended.row)
-
-
-def _report(first: str, second: str, ending: str, seen: Ended, allowed: list[Ended]) -> str:
-    lines = [f"{first} ({ending}) and {second}: {seen.answers}"]
-    for other in allowed:
-        differences = [
-            f"{name} is {ours!r} instead of {theirs!r}"
-            for name, ours, theirs in zip(seen.row._fields, seen.row, other.row, strict=True)
-            if ours != theirs
-        ]
-        lines.append(f"    allowed: {other.answers}; {', '.join(differences) or 'same row'}")
-    return "\n".join(lines)
+def test_no_public_function_is_left_out(db: psycopg.Connection[Any]) -> None:
+    """A new one that changes jobs has its pairs, or this fails."""
+    found = db.execute(
+        """
+        select p.proname from pg_proc as p
+        where p.pronamespace = 'rowqueue'::regnamespace and p.proname !~ '^_'
+        and obj_description(p.oid, 'pg_proc') !~ 'State: changes no job'
+        """
+    )
+    tried = {name for call in CALLS.values() for name in re.findall(r"rowqueue\.(\w+)\(", call)}
+    # In a copy of a database only, where nothing else is done, confirm_identity touches jobs.
+    assert {row.proname for row in found} <= tried | {"confirm_identity"}
+    assert {"get_job", "list_jobs", "health"} <= tried
 
 
 def test_a_cancel_that_is_held_up_finds_a_job_that_was_retried_meanwhile(stage: Stage) -> None:
@@ -235,3 +100,20 @@ def test_a_cancel_that_is_held_up_finds_a_job_that_was_retried_meanwhile(stage: 
     dropper.execute("rollback")
     assert cancelled.value() == "cancelled"
     assert stored(stage.db, job_id).status == "cancelled"
+
+
+def test_a_retry_that_waits_finds_a_job_that_was_retried_and_cancelled_meanwhile(
+    stage: Stage,
+) -> None:
+    """What it waited for is gone by then; the job is in the finished room all the same."""
+    first, second = stage.session(), stage.session()
+    job_id = enqueue(stage.db)
+    rows(stage.db, "cancel", job_id=job_id)
+    first.execute("begin")
+    first.execute("select rowqueue.retry(%s)", [job_id])
+    first.execute("select rowqueue.cancel(%s)", [job_id])
+    retried = second.start("select rowqueue.retry(%s)", [job_id])
+    assert retried.waits(for_=first)
+    first.execute("commit")
+    retried.rows()
+    assert stored(stage.db, job_id).status == "pending"

@@ -78,6 +78,7 @@ def test_running_jobs_are_counted_and_the_stuck_ones_among_them(tx, clock):
     claim(tx, 2, lease="10 seconds")
     claim(tx, 2, lease="1 minute")
     assert (health(tx)["running"], health(tx)["stuck"]) == (4, 0)
+    assert health(tx)["pending"] == 0
     clock.advance(seconds=10)
     assert (health(tx)["running"], health(tx)["stuck"]) == (4, 2)
     clock.advance(seconds=20)

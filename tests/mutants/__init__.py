@@ -1,0 +1,1 @@
+"""The SQL with one guard taken out at a time, and the tests that must notice."""
