@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -108,7 +109,7 @@ def test_a_cut_link_is_reset(proxied: str, orders: tuple[Connection, Connection]
 def test_a_link_that_hangs_says_nothing_until_it_is_reset(
     proxied: str, table: str, db: Db, orders: tuple[Connection, Connection]
 ) -> None:
-    with psycopg.connect(proxied, autocommit=True) as client:
+    with closing(psycopg.connect(proxied, autocommit=True)) as client:
         client.execute("select 1")
         orders[0].send(proxy.Hang(links=1, seconds=0.2))
         orders[0].recv()
