@@ -20,7 +20,8 @@ from rowqueue.worker.claim import Claimer
 from rowqueue.worker.finish import Finisher
 from rowqueue.worker.heartbeat import Heartbeat
 from rowqueue.worker.run import Runner
-from support.worker_app import echo, effect, effect_then_death, poison, sleep, until_free
+from support import worker_app
+from support.worker_app import echo, effect, effect_then_death, poison, until_free
 
 QUEUES = os.environ.get("RECOVERY_QUEUES", "default").split(",")
 GRACE = 1.0
@@ -100,8 +101,15 @@ async def block(job: Job) -> None:
     time.sleep(600)  # noqa: ASYNC251 - that is the mistake
 
 
+def sleep(job: Job) -> None:
+    """Never ends by itself, and heeds nothing."""
+    job.report_progress(0, 1, "at work")
+    worker_app.sleep(job)
+
+
 async def coroutine(job: Job) -> None:
     """Never ends by itself, but clears up when it is cancelled."""
+    job.report_progress(0, 1, "at work")
     await asyncio.Event().wait()
 
 

@@ -11,7 +11,6 @@ from recovery import app
 from recovery.process import worker_at_work
 from support.calls import Session, enqueue, job
 from support.waiting import eventually
-from support.workers import until
 
 WITHIN = 0.5
 SLACK = 1.0
@@ -25,7 +24,7 @@ def test_all_is_given_back_within_the_grace_and_half_a_second(
     ids = [enqueue(db, job_type) for job_type in ("sleep", "coroutine", "sleep_in_child")]
     with worker_at_work(dsn, "worker") as process:
         for one in ids:
-            until(db, one, "running")
+            eventually(lambda one=one: job(db, one).progress, what="a handler that has begun")
         process.popen.send_signal(number)
         began = time.monotonic()
         assert process.wait() == 0, process.log
